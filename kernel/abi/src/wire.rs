@@ -1,0 +1,41 @@
+//! Message kinds of the control channel. The protocol's text is docs/reference/control-protocol.md;
+//! `src/lodger/boot/wire.py` has the same numbers and `tests/house` compares the two.
+
+pub const VERSION: u32 = 1;
+/// The longest message, in bytes.
+pub const MAX_MESSAGE: usize = 128 * 1024;
+/// The most descriptors on one message.
+pub const MAX_FDS: usize = 16;
+/// A descriptor index that names none.
+pub const NO_FD: u32 = 0xffff_ffff;
+
+pub const BOOT: u32 = 1;
+pub const MOUNT: u32 = 2;
+pub const NODE: u32 = 3;
+pub const START: u32 = 4;
+pub const SPAWN: u32 = 5;
+pub const SIGNAL: u32 = 6;
+pub const WINSIZE: u32 = 7;
+pub const STATS: u32 = 8;
+pub const SHUTDOWN: u32 = 9;
+
+pub const READY: u32 = 101;
+pub const STARTED: u32 = 102;
+pub const SPAWN_FAILED: u32 = 103;
+pub const EXITED: u32 = 104;
+pub const STATS_REPLY: u32 = 105;
+pub const ACK: u32 = 106;
+pub const PANIC: u32 = 107;
+pub const ERROR: u32 = 108;
+
+pub const MONITOR_INLINE: u32 = 0;
+pub const MONITOR_HOST: u32 = 1;
+pub const MONITOR_PROCESS: u32 = 2;
+
+pub const GUARD_PKEY: u32 = 0;
+pub const GUARD_NONE: u32 = 1;
+pub const GUARD_MPROTECT: u32 = 2;
+
+pub const FLAG_TRACE: u32 = 1;
+pub const FLAG_DEBUG: u32 = 2;
+pub const FLAG_LANDLOCK: u32 = 4;

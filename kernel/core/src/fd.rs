@@ -1,0 +1,140 @@
+//! Descriptor tables.
+
+use crate::file::File;
+use crate::{Errno, Mutex, Result};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+#[derive(Clone)]
+struct Slot {
+    file: Arc<File>,
+    cloexec: bool,
+}
+
+/// The descriptors of a process (shared by threads made with CLONE_FILES).
+#[derive(Default)]
+pub struct FdTable {
+    slots: Mutex<Vec<Option<Slot>>>,
+}
+
+impl FdTable {
+    #[must_use]
+    pub fn new() -> Arc<FdTable> {
+        Arc::new(FdTable::default())
+    }
+
+    /// The file behind `fd`.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub fn get(&self, fd: i32) -> Result<Arc<File>> {
+        match self.slots.lock().get(fd as usize) {
+            Some(Some(s)) if fd >= 0 => Ok(s.file.clone()),
+            _ => Err(Errno::EBADF),
+        }
+    }
+
+    /// Installs `file` at the lowest free number from `min` on, below `limit` (RLIMIT_NOFILE).
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn install(&self, file: Arc<File>, cloexec: bool, min: i32, limit: u64) -> Result<i32> {
+        let mut slots = self.slots.lock();
+        let mut fd = min as usize;
+        while fd < slots.len() && slots[fd].is_some() {
+            fd += 1;
+        }
+        if fd as u64 >= limit {
+            return Err(Errno::EMFILE);
+        }
+        if fd >= slots.len() {
+            slots.resize(fd + 1, None);
+        }
+        slots[fd] = Some(Slot { file, cloexec });
+        Ok(fd as i32)
+    }
+
+    /// [`FdTable::install`] for the calling thread: lowest number, the process's limit.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn add(&self, file: Arc<File>, cloexec: bool) -> Result<i32> {
+        self.install(file, cloexec, 0, crate::current().rlimit_nofile())
+    }
+
+    /// Puts `file` at exactly `fd`; returns what was there (to be flushed and dropped by the caller).
+    ///
+    /// # Errors
+    /// `EBADF` for a number at or above `limit`.
+    pub fn replace(&self, fd: i32, file: Arc<File>, cloexec: bool, limit: u64) -> Result<Option<Arc<File>>> {
+        if fd < 0 || fd as u64 >= limit {
+            return Err(Errno::EBADF);
+        }
+        let mut slots = self.slots.lock();
+        if fd as usize >= slots.len() {
+            slots.resize(fd as usize + 1, None);
+        }
+        Ok(slots[fd as usize].replace(Slot { file, cloexec }).map(|s| s.file))
+    }
+
+    /// Takes `fd` out; the caller flushes and drops the file.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub fn remove(&self, fd: i32) -> Result<Arc<File>> {
+        let mut slots = self.slots.lock();
+        if fd < 0 {
+            return Err(Errno::EBADF);
+        }
+        slots.get_mut(fd as usize).and_then(Option::take).map(|s| s.file).ok_or(Errno::EBADF)
+    }
+
+    /// # Errors
+    /// `EBADF`.
+    pub fn cloexec(&self, fd: i32) -> Result<bool> {
+        match self.slots.lock().get(fd as usize) {
+            Some(Some(s)) if fd >= 0 => Ok(s.cloexec),
+            _ => Err(Errno::EBADF),
+        }
+    }
+
+    /// # Errors
+    /// `EBADF`.
+    pub fn set_cloexec(&self, fd: i32, on: bool) -> Result<()> {
+        match self.slots.lock().get_mut(fd as usize) {
+            Some(Some(s)) if fd >= 0 => {
+                s.cloexec = on;
+                Ok(())
+            }
+            _ => Err(Errno::EBADF),
+        }
+    }
+
+    /// A copy for fork.
+    #[must_use]
+    pub fn fork(&self) -> Arc<FdTable> {
+        Arc::new(FdTable { slots: Mutex::new(self.slots.lock().clone()) })
+    }
+
+    /// Takes out all descriptors for which `which(fd, cloexec)` holds.
+    pub fn drain(&self, which: impl Fn(i32, bool) -> bool) -> Vec<Arc<File>> {
+        let mut out = Vec::new();
+        for (fd, slot) in self.slots.lock().iter_mut().enumerate() {
+            if slot.as_ref().is_some_and(|s| which(fd as i32, s.cloexec)) {
+                out.extend(slot.take().map(|s| s.file));
+            }
+        }
+        out
+    }
+
+    /// The open descriptors: number, file, close-on-exec.
+    #[must_use]
+    pub fn list(&self) -> Vec<(i32, Arc<File>, bool)> {
+        let slots = self.slots.lock();
+        slots
+            .iter()
+            .enumerate()
+            .filter_map(|(fd, s)| s.as_ref().map(|s| (fd as i32, s.file.clone(), s.cloexec)))
+            .collect()
+    }
+}

@@ -1,0 +1,302 @@
+//! Open files: what a descriptor refers to.
+
+use crate::io::IoBuf;
+use crate::wait::{Events, PollTable};
+use crate::{Errno, Mutex, Result};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::Any;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// open(2) flags as x86-64 Linux numbers them.
+pub mod oflag {
+    pub const ACCMODE: u32 = 3;
+    pub const RDONLY: u32 = 0;
+    pub const WRONLY: u32 = 1;
+    pub const RDWR: u32 = 2;
+    pub const CREAT: u32 = 0o100;
+    pub const EXCL: u32 = 0o200;
+    pub const NOCTTY: u32 = 0o400;
+    pub const TRUNC: u32 = 0o1000;
+    pub const APPEND: u32 = 0o2000;
+    pub const NONBLOCK: u32 = 0o4000;
+    pub const DSYNC: u32 = 0o10000;
+    pub const ASYNC: u32 = 0o20000;
+    pub const DIRECT: u32 = 0o40000;
+    pub const LARGEFILE: u32 = 0o100_000;
+    pub const DIRECTORY: u32 = 0o200_000;
+    pub const NOFOLLOW: u32 = 0o400_000;
+    pub const NOATIME: u32 = 0o1_000_000;
+    pub const CLOEXEC: u32 = 0o2_000_000;
+    pub const SYNC: u32 = 0o4_010_000;
+    pub const PATH: u32 = 0o10_000_000;
+    pub const TMPFILE: u32 = 0o20_200_000;
+}
+
+/// One run of a file that can be mapped, from [`FileOps::map_extents`].
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// Offset in the file, in bytes; page-aligned.
+    pub offset: u64,
+    /// Length in bytes; page-aligned.
+    pub len: u64,
+    /// Host descriptor and offset there; None for a hole without memory (reads as zeros, faults on access).
+    pub host: Option<(i32, u64)>,
+}
+
+/// How a mapping wants a file's pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapKind {
+    /// MAP_PRIVATE, or MAP_SHARED of a file not open for writing.
+    Read,
+    /// MAP_SHARED and writable (now or after mprotect).
+    SharedWrite,
+}
+
+/// What an open file can do. The defaults are Linux's answers for an object without the ability.
+///
+/// Streams (pipes, sockets, terminals, event objects) ignore `off`; for the others the caller keeps the file position.
+#[allow(unused_variables)]
+pub trait FileOps: Send + Sync + Any {
+    /// For downcasts.
+    fn as_any(&self) -> &dyn Any;
+
+    /// Reads at `off`. Zero is end of file. Blocks unless `file.nonblocking()`.
+    fn read(&self, file: &File, dst: &mut IoBuf, off: u64) -> Result<usize> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Writes at `off` (for O_APPEND files: at the end; returns with [`File::set_append_pos`] told).
+    fn write(&self, file: &File, src: &mut IoBuf, off: u64) -> Result<usize> {
+        Err(Errno::EINVAL)
+    }
+
+    /// True for objects without a position (lseek gives ESPIPE).
+    fn is_stream(&self) -> bool {
+        true
+    }
+
+    /// lseek(2) on an object with a position.
+    fn seek(&self, file: &File, off: i64, whence: u32) -> Result<u64> {
+        Err(Errno::ESPIPE)
+    }
+
+    /// What is true now of IN, OUT, ERR, HUP…; registers with `table` where given.
+    fn poll(&self, file: &File, table: Option<&mut PollTable>) -> Events {
+        Events::READ | Events::WRITE
+    }
+
+    /// True where epoll_ctl may add the file (regular files and directories: EPERM).
+    fn pollable(&self) -> bool {
+        true
+    }
+
+    fn ioctl(&self, file: &File, cmd: u32, arg: u64) -> Result<i64> {
+        Err(Errno::ENOTTY)
+    }
+
+    /// What of `[off, off+len)` (page-aligned) is mappable now, in order, without overlaps. With
+    /// `MapKind::SharedWrite`, or where the file keeps its pages in RAM, holes inside the file are given memory. Parts
+    /// beyond the end of the file's last page are left out.
+    fn map_extents(&self, file: &File, off: u64, len: u64, kind: MapKind) -> Result<Vec<Extent>> {
+        Err(Errno::ENODEV)
+    }
+
+    /// A mapping of the file came into being (also by fork) / went away. Between the two, pages given out by
+    /// `map_extents` must not be reused for anything else.
+    fn mapped(&self, file: &File) {}
+    fn unmapped(&self, file: &File) {}
+
+    /// A stable identity of the file's content for the patched-text cache: (device, inode). None: never cached.
+    fn text_identity(&self, file: &File) -> Option<(u64, u64)> {
+        None
+    }
+
+    /// What /proc/PID/fd and /proc/PID/maps show, where it is not a path: `pipe:[12]`.
+    fn link_text(&self, file: &File) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Lines for /proc/PID/fdinfo beyond pos, flags, mnt_id.
+    fn fdinfo(&self, file: &File) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// One descriptor that referred to the file was closed by a process (POSIX record locks go).
+    fn flush(&self, file: &File) {}
+
+    /// The last reference is gone.
+    fn release(&self, file: &File) {}
+}
+
+/// An open file description (open(2)): shared by dup'ed and inherited descriptors.
+pub struct File {
+    ops: Arc<dyn FileOps>,
+    flags: AtomicU32,
+    pos: Mutex<u64>,
+    append_pos: AtomicU64,
+    /// Where it was opened: a `vfs::Path`, set for everything that came from a path.
+    path: Option<Arc<dyn Any + Send + Sync>>,
+    /// The inode, where the file came from a path: a `vfs::Inode` handle.
+    inode: Option<Arc<dyn Any + Send + Sync>>,
+    /// Async-notification owner (F_SETOWN): pid, or negative process group.
+    pub owner: AtomicU64,
+}
+
+impl File {
+    #[must_use]
+    pub fn new(ops: Arc<dyn FileOps>, flags: u32) -> Arc<File> {
+        Self::with_path(ops, flags, None, None)
+    }
+
+    #[must_use]
+    pub fn with_path(
+        ops: Arc<dyn FileOps>,
+        flags: u32,
+        path: Option<Arc<dyn Any + Send + Sync>>,
+        inode: Option<Arc<dyn Any + Send + Sync>>,
+    ) -> Arc<File> {
+        let flags = flags & !(oflag::CREAT | oflag::EXCL | oflag::NOCTTY | oflag::TRUNC | oflag::CLOEXEC);
+        Arc::new(File {
+            ops,
+            flags: AtomicU32::new(flags),
+            pos: Mutex::default(),
+            append_pos: AtomicU64::new(0),
+            path,
+            inode,
+            owner: AtomicU64::new(0),
+        })
+    }
+
+    #[must_use]
+    pub fn ops(&self) -> &Arc<dyn FileOps> {
+        &self.ops
+    }
+
+    /// The concrete operations, where the file is of kind `T`.
+    #[must_use]
+    pub fn downcast<T: FileOps>(&self) -> Option<&T> {
+        self.ops.as_any().downcast_ref()
+    }
+
+    #[must_use]
+    pub fn path_any(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.path.as_ref()
+    }
+
+    #[must_use]
+    pub fn inode_any(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.inode.as_ref()
+    }
+
+    #[must_use]
+    pub fn flags(&self) -> u32 {
+        self.flags.load(Ordering::Relaxed)
+    }
+
+    /// F_SETFL: changes those flags that may change.
+    pub fn set_status_flags(&self, new: u32) {
+        const MUTABLE: u32 = oflag::APPEND | oflag::NONBLOCK | oflag::ASYNC | oflag::DIRECT | oflag::NOATIME;
+        let old = self.flags();
+        self.flags.store((old & !MUTABLE) | (new & MUTABLE), Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn nonblocking(&self) -> bool {
+        self.flags() & oflag::NONBLOCK != 0
+    }
+
+    #[must_use]
+    pub fn appending(&self) -> bool {
+        self.flags() & oflag::APPEND != 0
+    }
+
+    #[must_use]
+    pub fn readable(&self) -> bool {
+        self.flags() & (oflag::PATH | oflag::ACCMODE) != oflag::WRONLY && self.flags() & oflag::PATH == 0
+    }
+
+    #[must_use]
+    pub fn writable(&self) -> bool {
+        self.flags() & oflag::PATH == 0 && self.flags() & oflag::ACCMODE != oflag::RDONLY
+    }
+
+    /// The file position; holding the guard makes read-and-advance atomic (POSIX).
+    pub fn pos(&self) -> crate::MutexGuard<'_, u64> {
+        self.pos.lock()
+    }
+
+    /// Told by `write` of an O_APPEND file: the position after the write.
+    pub fn set_append_pos(&self, pos: u64) {
+        self.append_pos.store(pos, Ordering::Relaxed);
+    }
+
+    /// read(2).
+    ///
+    /// # Errors
+    /// `EBADF` where not open for reading; the file's own.
+    pub fn read(&self, dst: &mut IoBuf) -> Result<usize> {
+        if !self.readable() {
+            return Err(Errno::EBADF);
+        }
+        if self.ops.is_stream() {
+            return self.ops.read(self, dst, 0);
+        }
+        let mut pos = self.pos.lock();
+        let n = self.ops.read(self, dst, *pos)?;
+        *pos += n as u64;
+        Ok(n)
+    }
+
+    /// write(2).
+    ///
+    /// # Errors
+    /// `EBADF` where not open for writing; the file's own.
+    pub fn write(&self, src: &mut IoBuf) -> Result<usize> {
+        if !self.writable() {
+            return Err(Errno::EBADF);
+        }
+        if self.ops.is_stream() {
+            return self.ops.write(self, src, 0);
+        }
+        let mut pos = self.pos.lock();
+        let n = self.ops.write(self, src, *pos)?;
+        *pos = if self.appending() { self.append_pos.load(Ordering::Relaxed) } else { *pos + n as u64 };
+        Ok(n)
+    }
+
+    /// pread(2).
+    ///
+    /// # Errors
+    /// `EBADF`, `ESPIPE`; the file's own.
+    pub fn read_at(&self, dst: &mut IoBuf, off: u64) -> Result<usize> {
+        if self.ops.is_stream() {
+            return Err(Errno::ESPIPE);
+        }
+        if !self.readable() {
+            return Err(Errno::EBADF);
+        }
+        self.ops.read(self, dst, off)
+    }
+
+    /// pwrite(2).
+    ///
+    /// # Errors
+    /// `EBADF`, `ESPIPE`; the file's own.
+    pub fn write_at(&self, src: &mut IoBuf, off: u64) -> Result<usize> {
+        if self.ops.is_stream() {
+            return Err(Errno::ESPIPE);
+        }
+        if !self.writable() {
+            return Err(Errno::EBADF);
+        }
+        self.ops.write(self, src, off)
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let ops = self.ops.clone();
+        ops.release(self);
+    }
+}

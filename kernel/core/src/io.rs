@@ -1,0 +1,226 @@
+//! Where the bytes of a read go to and those of a write come from: application memory in pieces, or kernel memory.
+
+use crate::uaccess::UserPtr;
+use crate::{Errno, Result};
+use alloc::vec::Vec;
+use host::file::IoVec;
+
+/// The most pieces of one vectored call (UIO_MAXIOV).
+pub const MAX_PIECES: usize = 1024;
+/// The most bytes of one transfer (Linux's MAX_RW_COUNT).
+pub const MAX_COUNT: u64 = 0x7fff_f000;
+
+enum Pieces<'a> {
+    One(IoVec),
+    Many(Vec<IoVec>),
+    In(&'a [u8]),
+    Out(&'a mut [u8]),
+}
+
+/// A transfer in progress: a list of memory pieces and how far it has come. The same type serves as destination
+/// (`put`) and as source (`take`).
+pub struct IoBuf<'a> {
+    pieces: Pieces<'a>,
+    /// Bytes done.
+    done: usize,
+    total: usize,
+}
+
+impl<'a> IoBuf<'a> {
+    /// Application memory `[addr, addr+len)`; `len` is cut to [`MAX_COUNT`].
+    ///
+    /// # Errors
+    /// `EFAULT` for a range that is not an application's; `EINVAL` for a length above `i64::MAX`.
+    pub fn user(addr: u64, len: u64) -> Result<IoBuf<'a>> {
+        if len > i64::MAX as u64 {
+            return Err(Errno::EINVAL);
+        }
+        let len = len.min(MAX_COUNT);
+        if !abi::layout::user_range_ok(addr, len) {
+            return Err(Errno::EFAULT);
+        }
+        Ok(IoBuf { pieces: Pieces::One(IoVec { base: addr, len }), done: 0, total: len as usize })
+    }
+
+    /// The application's iovec array of `n` pieces.
+    ///
+    /// # Errors
+    /// `EINVAL` for too many or too long pieces, `EFAULT`.
+    pub fn user_vec(addr: u64, n: u64) -> Result<IoBuf<'a>> {
+        if n > MAX_PIECES as u64 {
+            return Err(Errno::EINVAL);
+        }
+        let mut v = Vec::with_capacity(n as usize);
+        let mut total = 0u64;
+        for i in 0..n as usize {
+            let [base, mut len] = UserPtr::<[u64; 2]>::new(addr).at(i).read()?;
+            if len > i64::MAX as u64 {
+                return Err(Errno::EINVAL);
+            }
+            if !abi::layout::user_range_ok(base, len) {
+                return Err(Errno::EFAULT);
+            }
+            len = len.min(MAX_COUNT - total);
+            total += len;
+            if len > 0 {
+                v.push(IoVec { base, len });
+            }
+        }
+        Ok(IoBuf { pieces: Pieces::Many(v), done: 0, total: total as usize })
+    }
+
+    /// Kernel memory to be filled.
+    pub fn kernel_out(buf: &'a mut [u8]) -> IoBuf<'a> {
+        let total = buf.len();
+        IoBuf { pieces: Pieces::Out(buf), done: 0, total }
+    }
+
+    /// Kernel memory to be read from.
+    #[must_use]
+    pub fn kernel_in(buf: &'a [u8]) -> IoBuf<'a> {
+        IoBuf { pieces: Pieces::In(buf), done: 0, total: buf.len() }
+    }
+
+    /// Bytes left.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.total - self.done
+    }
+
+    /// Bytes done.
+    #[must_use]
+    pub fn done(&self) -> usize {
+        self.done
+    }
+
+    /// Ends the transfer after at most `n` more bytes.
+    pub fn limit(&mut self, n: usize) {
+        self.total = self.total.min(self.done.saturating_add(n));
+    }
+
+    /// The rest as pieces of application memory, for host calls that transfer directly; None for kernel memory.
+    #[must_use]
+    pub fn user_pieces(&self) -> Option<Vec<IoVec>> {
+        let mut skip = self.done as u64;
+        let mut left = self.left() as u64;
+        let all: &[IoVec] = match &self.pieces {
+            Pieces::One(v) => core::slice::from_ref(v),
+            Pieces::Many(v) => v,
+            _ => return None,
+        };
+        let mut out = Vec::with_capacity(all.len());
+        for v in all {
+            if skip >= v.len {
+                skip -= v.len;
+                continue;
+            }
+            let len = (v.len - skip).min(left);
+            if len > 0 {
+                out.push(IoVec { base: v.base + skip, len });
+            }
+            left -= len;
+            skip = 0;
+        }
+        Some(out)
+    }
+
+    /// The rest as one piece of application memory, where it is one.
+    #[must_use]
+    pub fn user_single(&self) -> Option<IoVec> {
+        match &self.pieces {
+            Pieces::One(v) => Some(IoVec { base: v.base + self.done as u64, len: self.left() as u64 }),
+            _ => None,
+        }
+    }
+
+    /// Notes that `n` bytes were transferred by other means.
+    pub fn advance(&mut self, n: usize) {
+        self.done += n.min(self.left());
+    }
+
+    /// Copies `src` (at most what is left) to the destination; returns how much was copied.
+    ///
+    /// # Errors
+    /// `EFAULT` where not even one byte could be copied.
+    pub fn put(&mut self, src: &[u8]) -> Result<usize> {
+        let n = src.len().min(self.left());
+        if let Pieces::Out(buf) = &mut self.pieces {
+            buf[self.done..self.done + n].copy_from_slice(&src[..n]);
+            self.done += n;
+            return Ok(n);
+        }
+        self.each(n, |at, pos, len| host::user::copy_out(at, &src[pos..pos + len]))
+    }
+
+    /// Fills `dst` (at most what is left) from the source; returns how much was copied.
+    ///
+    /// # Errors
+    /// `EFAULT` where not even one byte could be copied.
+    pub fn take(&mut self, dst: &mut [u8]) -> Result<usize> {
+        let n = dst.len().min(self.left());
+        match &self.pieces {
+            Pieces::In(buf) => {
+                dst[..n].copy_from_slice(&buf[self.done..self.done + n]);
+                self.done += n;
+                Ok(n)
+            }
+            _ => self.each(n, |at, pos, len| host::user::copy_in(&mut dst[pos..pos + len], at)),
+        }
+    }
+
+    /// Writes `n` zero bytes (at most what is left) to the destination.
+    ///
+    /// # Errors
+    /// `EFAULT` where not even one byte could be written.
+    pub fn put_zeros(&mut self, n: usize) -> Result<usize> {
+        let n = n.min(self.left());
+        if let Pieces::Out(buf) = &mut self.pieces {
+            buf[self.done..self.done + n].fill(0);
+            self.done += n;
+            return Ok(n);
+        }
+        self.each(n, |at, _, len| host::user::zero(at, len))
+    }
+
+    /// All that is left of the source, copied once into kernel memory.
+    ///
+    /// # Errors
+    /// `EFAULT`.
+    pub fn take_all(&mut self) -> Result<Vec<u8>> {
+        let mut v = alloc::vec![0; self.left()];
+        let want = v.len();
+        if self.take(&mut v)? < want { Err(Errno::EFAULT) } else { Ok(v) }
+    }
+
+    fn each(
+        &mut self,
+        n: usize,
+        mut copy: impl FnMut(u64, usize, usize) -> core::result::Result<(), usize>,
+    ) -> Result<usize> {
+        let mut pos = 0;
+        if let Some(v) = self.user_single() {
+            if n > 0 {
+                pos = match copy(v.base, 0, n) {
+                    Ok(()) => n,
+                    Err(some) => some,
+                };
+            }
+        } else {
+            for v in self.user_pieces().unwrap_or_default() {
+                let len = (v.len as usize).min(n - pos);
+                if len == 0 {
+                    break;
+                }
+                match copy(v.base, pos, len) {
+                    Ok(()) => pos += len,
+                    Err(some) => {
+                        pos += some;
+                        break;
+                    }
+                }
+            }
+        }
+        self.done += pos;
+        if pos == 0 && n > 0 { Err(Errno::EFAULT) } else { Ok(pos) }
+    }
+}

@@ -1,0 +1,4 @@
+//! Address spaces.
+
+/// The address space of a guest process.
+pub struct Mm {}

@@ -1,0 +1,184 @@
+//! A guest process.
+
+use super::{Session, Thread};
+use crate::Mutex;
+use crate::signal::{Pending, SigHand};
+use crate::wait::WaitQueue;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+/// Resource numbers of getrlimit(2).
+pub mod rlimit {
+    pub const CPU: usize = 0;
+    pub const FSIZE: usize = 1;
+    pub const DATA: usize = 2;
+    pub const STACK: usize = 3;
+    pub const CORE: usize = 4;
+    pub const RSS: usize = 5;
+    pub const NPROC: usize = 6;
+    pub const NOFILE: usize = 7;
+    pub const MEMLOCK: usize = 8;
+    pub const AS: usize = 9;
+    pub const LOCKS: usize = 10;
+    pub const SIGPENDING: usize = 11;
+    pub const MSGQUEUE: usize = 12;
+    pub const NICE: usize = 13;
+    pub const RTPRIO: usize = 14;
+    pub const RTTIME: usize = 15;
+    pub const COUNT: usize = 16;
+    pub const INFINITY: u64 = u64::MAX;
+}
+
+/// A soft and a hard limit.
+#[derive(Clone, Copy, Debug)]
+pub struct Rlimit {
+    pub cur: u64,
+    pub max: u64,
+}
+
+/// Where a process is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    Running,
+    /// Stopped by this signal.
+    Stopped(u32),
+    /// Ended, not yet waited for.
+    Zombie,
+    /// Waited for.
+    Dead,
+}
+
+/// How a process ended, as wait(2) encodes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Exit(pub u32);
+
+impl Exit {
+    #[must_use]
+    pub const fn code(code: u32) -> Exit {
+        Exit((code & 0xff) << 8)
+    }
+    #[must_use]
+    pub const fn signal(sig: u32, core: bool) -> Exit {
+        Exit(sig & 0x7f | if core { 0x80 } else { 0 })
+    }
+}
+
+/// Times and memory of ended children or of a process, in the units of getrusage(2).
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Usage {
+    pub utime_us: u64,
+    pub stime_us: u64,
+    pub maxrss_kib: u64,
+    pub minflt: u64,
+    pub majflt: u64,
+    pub nvcsw: u64,
+    pub nivcsw: u64,
+}
+
+impl Usage {
+    /// Adds another's (the largest resident set of the two).
+    pub fn add(&mut self, o: &Usage) {
+        self.utime_us += o.utime_us;
+        self.stime_us += o.stime_us;
+        self.maxrss_kib = self.maxrss_kib.max(o.maxrss_kib);
+        self.minflt += o.minflt;
+        self.majflt += o.majflt;
+        self.nvcsw += o.nvcsw;
+        self.nivcsw += o.nivcsw;
+    }
+}
+
+/// Relations to other processes; changed under `TREE`'s lock.
+pub struct Relations {
+    pub ppid: u32,
+    pub pgid: u32,
+    pub session: Arc<Session>,
+    pub children: Vec<u32>,
+}
+
+/// A guest process (thread group).
+pub struct Process {
+    pub pid: u32,
+    pub rel: Mutex<Relations>,
+    /// Live threads; the leader first for as long as it lives.
+    pub threads: Mutex<Vec<Arc<Thread>>>,
+    pub state: Mutex<State>,
+    pub exit: Mutex<Option<Exit>>,
+    /// The whole group is ending; set once with the status.
+    pub group_exit: Mutex<Option<Exit>>,
+    pub exiting: AtomicBool,
+    /// Children changed state (wait family).
+    pub child_wait: Arc<WaitQueue>,
+    /// Something became pending (signalfd).
+    pub signal_wait: Arc<WaitQueue>,
+    /// This process ended (pidfd).
+    pub exit_wait: Arc<WaitQueue>,
+    pub sighand: Mutex<Arc<SigHand>>,
+    /// Signals for the process as a whole.
+    pub pending: Mutex<Pending>,
+    /// A change of state that wait(2) has not reported: 0, or an encoded stop/continue status.
+    pub report: AtomicU32,
+    pub exit_signal: AtomicU32,
+    pub rlimits: Mutex<[Rlimit; rlimit::COUNT]>,
+    pub start_ns: u64,
+    /// Of threads that have ended.
+    pub usage: Mutex<Usage>,
+    /// Of waited-for children.
+    pub child_usage: Mutex<Usage>,
+    pub did_exec: AtomicBool,
+    pub dumpable: AtomicBool,
+    pub subreaper: AtomicBool,
+    pub nice: AtomicU32,
+    pub oom_score_adj: AtomicU32,
+    /// VMM's spawn id, for processes that the VMM started; 0 otherwise.
+    pub spawn_id: AtomicU64,
+    /// The address space's text: executable path for /proc/PID/exe and comm for ps.
+    pub exe: Mutex<Option<Arc<dyn core::any::Any + Send + Sync>>>,
+    pub mm: Mutex<Option<Arc<crate::mm::Mm>>>,
+    pub timers: Mutex<crate::time::ProcessTimers>,
+}
+
+impl Process {
+    #[must_use]
+    pub fn pgid(&self) -> u32 {
+        self.rel.lock().pgid
+    }
+
+    #[must_use]
+    pub fn sid(&self) -> u32 {
+        self.rel.lock().session.sid
+    }
+
+    #[must_use]
+    pub fn ppid(&self) -> u32 {
+        self.rel.lock().ppid
+    }
+
+    #[must_use]
+    pub fn session(&self) -> Arc<Session> {
+        self.rel.lock().session.clone()
+    }
+
+    #[must_use]
+    pub fn is_zombie(&self) -> bool {
+        matches!(*self.state.lock(), State::Zombie | State::Dead)
+    }
+
+    #[must_use]
+    pub fn is_exiting(&self) -> bool {
+        self.exiting.load(Ordering::Acquire)
+    }
+
+    /// The leader, or any live thread.
+    #[must_use]
+    pub fn any_thread(&self) -> Option<Arc<Thread>> {
+        self.threads.lock().first().cloned()
+    }
+
+    /// The soft limit of `resource` (see [`rlimit`]).
+    #[must_use]
+    pub fn rlimit(&self, resource: usize) -> u64 {
+        self.rlimits.lock()[resource].cur
+    }
+}

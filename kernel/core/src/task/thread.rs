@@ -1,0 +1,187 @@
+//! A guest thread.
+
+use super::{Cred, Process, rlimit};
+use crate::fd::FdTable;
+use crate::signal::{Pending, SigSet};
+use crate::vfs::FsContext;
+use crate::wait::Interrupt;
+use crate::{Errno, Mutex, Result};
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use host::sync::Parker;
+
+/// Alternate signal stack (sigaltstack(2)).
+#[derive(Clone, Copy, Default, Debug)]
+pub struct AltStack {
+    pub sp: u64,
+    pub flags: u32,
+    pub size: u64,
+}
+
+/// What to do when a call that was interrupted with `ERESTART_RESTARTBLOCK` is resumed (restart_syscall(2)).
+#[derive(Clone, Copy, Debug)]
+pub enum Restart {
+    None,
+    /// nanosleep until this time of `clock`, remaining time to `rem`.
+    Sleep {
+        clock: i32,
+        deadline: (i64, i64),
+        rem: u64,
+    },
+    /// poll until CLOCK_MONOTONIC `deadline`.
+    Poll {
+        fds: u64,
+        n: u64,
+        deadline: Option<u64>,
+    },
+    Futex {
+        addr: u64,
+        val: u32,
+        flags: u32,
+        deadline: (i64, i64),
+        bitset: u32,
+    },
+}
+
+/// A guest thread: one host thread.
+pub struct Thread {
+    tid: AtomicU32,
+    pub process: Arc<Process>,
+    /// Where the thread sleeps; signals unpark it.
+    pub parker: Arc<Parker>,
+    /// The thread's memory in the guest kernel (`abi::layout`).
+    pub slot: u32,
+    cred: Mutex<Arc<Cred>>,
+    files: Mutex<Arc<FdTable>>,
+    fs: Mutex<Arc<FsContext>>,
+    pub comm: Mutex<[u8; 16]>,
+    /// Blocked signals.
+    pub mask: AtomicU64,
+    /// The mask to go back to once a handler has been set up (sigsuspend, ppoll…).
+    pub saved_mask: Mutex<Option<SigSet>>,
+    pub pending: Mutex<Pending>,
+    pub altstack: Mutex<AltStack>,
+    pub clear_child_tid: AtomicU64,
+    pub robust_list: AtomicU64,
+    pub restart: Mutex<Restart>,
+    /// Something to do before the next return to the application: a signal, the end, a stop.
+    pub work: AtomicBool,
+    pub dead: AtomicBool,
+    /// The parent that waits for this vfork child: woken at exec or exit.
+    pub vfork_done: Mutex<Option<Arc<crate::wait::WaitQueue>>>,
+}
+
+impl Thread {
+    #[must_use]
+    pub fn new(
+        tid: u32,
+        process: Arc<Process>,
+        slot: u32,
+        cred: Arc<Cred>,
+        files: Arc<FdTable>,
+        fs: Arc<FsContext>,
+        comm: [u8; 16],
+        mask: SigSet,
+    ) -> Thread {
+        Thread {
+            tid: AtomicU32::new(tid),
+            process,
+            parker: Arc::new(Parker::new()),
+            slot,
+            cred: Mutex::new(cred),
+            files: Mutex::new(files),
+            fs: Mutex::new(fs),
+            comm: Mutex::new(comm),
+            mask: AtomicU64::new(mask.0),
+            saved_mask: Mutex::default(),
+            pending: Mutex::default(),
+            altstack: Mutex::new(AltStack { sp: 0, flags: 2, size: 0 }),
+            clear_child_tid: AtomicU64::new(0),
+            robust_list: AtomicU64::new(0),
+            restart: Mutex::new(Restart::None),
+            work: AtomicBool::new(false),
+            dead: AtomicBool::new(false),
+            vfork_done: Mutex::default(),
+        }
+    }
+
+    #[must_use]
+    pub fn tid(&self) -> u32 {
+        self.tid.load(Ordering::Relaxed)
+    }
+
+    /// execve by a thread that is not the leader: it becomes the leader.
+    pub fn become_leader(&self) {
+        self.tid.store(self.process.pid, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn cred(&self) -> Arc<Cred> {
+        self.cred.lock().clone()
+    }
+
+    pub fn set_cred(&self, cred: Arc<Cred>) {
+        *self.cred.lock() = cred;
+    }
+
+    #[must_use]
+    pub fn files(&self) -> Arc<FdTable> {
+        self.files.lock().clone()
+    }
+
+    pub fn set_files(&self, files: Arc<FdTable>) -> Arc<FdTable> {
+        core::mem::replace(&mut *self.files.lock(), files)
+    }
+
+    #[must_use]
+    pub fn fs(&self) -> Arc<FsContext> {
+        self.fs.lock().clone()
+    }
+
+    pub fn set_fs(&self, fs: Arc<FsContext>) {
+        *self.fs.lock() = fs;
+    }
+
+    #[must_use]
+    pub fn rlimit_nofile(&self) -> u64 {
+        self.process.rlimit(rlimit::NOFILE)
+    }
+
+    /// The soft limit of file size: writes beyond give EFBIG and SIGXFSZ.
+    #[must_use]
+    pub fn rlimit_fsize(&self) -> u64 {
+        self.process.rlimit(rlimit::FSIZE)
+    }
+
+    #[must_use]
+    pub fn blocked(&self) -> SigSet {
+        SigSet(self.mask.load(Ordering::Relaxed))
+    }
+
+    /// True when a sleep must end: an unblocked signal is pending, or the process is ending.
+    #[must_use]
+    pub fn interrupted(&self, how: Interrupt) -> bool {
+        if self.process.is_exiting() || self.dead.load(Ordering::Relaxed) {
+            return true;
+        }
+        match how {
+            Interrupt::Signal => self.work.load(Ordering::SeqCst) && self.signal_pending(),
+            Interrupt::Killable => self.work.load(Ordering::SeqCst) && crate::signal::kill_pending(self),
+        }
+    }
+
+    /// An unblocked signal is pending for this thread or its process.
+    #[must_use]
+    pub fn signal_pending(&self) -> bool {
+        let blocked = self.blocked();
+        self.pending.lock().any(blocked) || self.process.pending.lock().any(blocked)
+    }
+
+    /// `Err(ERESTARTSYS)` when a signal is pending.
+    ///
+    /// # Errors
+    /// `ERESTARTSYS`.
+    pub fn check_signals(&self) -> Result<()> {
+        if self.interrupted(Interrupt::Signal) { Err(Errno::ERESTARTSYS) } else { Ok(()) }
+    }
+}

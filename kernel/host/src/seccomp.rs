@@ -1,0 +1,88 @@
+//! The seccomp filter, generated from the host-call list.
+//!
+//! Classic BPF over `struct seccomp_data` (seccomp(2)): wrong architecture kills, x32 numbers kill, a call that
+//! is a row of [`crate::calls::TABLE`] passes if its arguments do, everything else kills the process.
+
+use crate::calls::{Check, TABLE};
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Insn {
+    pub code: u16,
+    pub jt: u8,
+    pub jf: u8,
+    pub k: u32,
+}
+
+const LD_W_ABS: u16 = 0x20;
+const JEQ: u16 = 0x15;
+const JSET: u16 = 0x45;
+const JGE: u16 = 0x35;
+const RET: u16 = 0x06;
+const ALLOW: u32 = 0x7fff_0000;
+const KILL_PROCESS: u32 = 0x8000_0000;
+const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
+const X32_BIT: u32 = 0x4000_0000;
+/// The longest program the host takes.
+const MAX: usize = 1024;
+
+/// A filter program.
+pub struct Program {
+    insns: [Insn; MAX],
+    len: usize,
+}
+
+impl Program {
+    fn push(&mut self, code: u16, jt: u8, jf: u8, k: u32) {
+        self.insns[self.len] = Insn { code, jt, jf, k };
+        self.len += 1;
+    }
+
+    fn load_arg(&mut self, arg: usize) {
+        self.push(LD_W_ABS, 0, 0, 16 + 8 * arg as u32);
+    }
+
+    #[must_use]
+    pub fn insns(&self) -> &[Insn] {
+        &self.insns[..self.len]
+    }
+}
+
+/// Builds the filter from the host-call list.
+#[must_use]
+pub fn program() -> Program {
+    let mut p = Program { insns: [Insn { code: 0, jt: 0, jf: 0, k: 0 }; MAX], len: 0 };
+    p.push(LD_W_ABS, 0, 0, 4);
+    p.push(JEQ, 1, 0, AUDIT_ARCH_X86_64);
+    p.push(RET, 0, 0, KILL_PROCESS);
+    p.push(LD_W_ABS, 0, 0, 0);
+    p.push(JGE, 0, 1, X32_BIT);
+    p.push(RET, 0, 0, KILL_PROCESS);
+    for row in TABLE {
+        match row.check {
+            Check::Any => {
+                p.push(JEQ, 0, 1, row.nr);
+                p.push(RET, 0, 0, ALLOW);
+            }
+            Check::Clear { arg, mask } => {
+                p.push(JEQ, 0, 4, row.nr);
+                p.load_arg(arg);
+                p.push(JSET, 0, 1, mask);
+                p.push(RET, 0, 0, KILL_PROCESS);
+                p.push(RET, 0, 0, ALLOW);
+            }
+            Check::OneOf { arg, values } => {
+                let n = values.len() as u8;
+                p.push(JEQ, 0, n + 3, row.nr);
+                p.load_arg(arg);
+                for (i, v) in values.iter().enumerate() {
+                    p.push(JEQ, n - i as u8, 0, *v);
+                }
+                p.push(RET, 0, 0, KILL_PROCESS);
+                p.push(RET, 0, 0, ALLOW);
+            }
+        }
+    }
+    p.push(RET, 0, 0, KILL_PROCESS);
+    p
+}

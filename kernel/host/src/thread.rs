@@ -1,0 +1,149 @@
+//! What a host thread knows of itself: its open page (GS), its trusted page and its slot.
+//!
+//! GS of every guest-machine thread holds the address of its open page
+//! ([`abi::layout::OPEN_BASE`]); the trusted page lies at a fixed distance. Before [`set_gs`] has run
+//! (early boot, host-side unit tests) nothing here may be called except [`count_host_call`].
+
+use abi::layout;
+use core::any::TypeId;
+use core::arch::asm;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+/// The trusted page: applications may read it (the host reads the selector under the application's
+/// rights), never write it. Offsets are known to `trap`'s assembly.
+#[repr(C)]
+pub struct Trusted {
+    /// Selector of syscall user dispatch: 0 allow (guest kernel), 1 block (application).
+    pub selector: AtomicU8,
+    _pad: [u8; 3],
+    /// Slot number of this thread.
+    pub slot: AtomicU32,
+    /// Address of the thread's `trap::Context`.
+    pub context: AtomicU64,
+    /// Kernel stack pointer to resume the spine with.
+    pub kernel_rsp: AtomicU64,
+    /// The guest kernel's object for the thread that runs here (`core::task::Thread`).
+    pub current: AtomicPtr<()>,
+    /// 1 while application code may run: decides what a host signal interrupted.
+    pub in_user: AtomicU32,
+    /// Work is pending: checked by interruptible host calls.
+    pub pending: AtomicU32,
+    pub host_tid: AtomicU32,
+    pub host_pid: AtomicU32,
+    /// Counters shown by `--stats`.
+    pub host_calls: AtomicU64,
+    pub gate_entries: AtomicU64,
+    pub trap_entries: AtomicU64,
+}
+
+/// Offsets of the fields above, for assembly.
+pub mod offset {
+    use super::Trusted;
+    use core::mem::offset_of;
+    pub const SELECTOR: usize = offset_of!(Trusted, selector);
+    pub const CONTEXT: usize = offset_of!(Trusted, context);
+    pub const KERNEL_RSP: usize = offset_of!(Trusted, kernel_rsp);
+    pub const IN_USER: usize = offset_of!(Trusted, in_user);
+    pub const PENDING: usize = offset_of!(Trusted, pending);
+    pub const GATE_ENTRIES: usize = offset_of!(Trusted, gate_entries);
+}
+
+static READY: AtomicBool = AtomicBool::new(false);
+
+/// Declares that GS is set in every thread from now on.
+pub fn set_ready() {
+    READY.store(true, Ordering::Release);
+}
+
+/// The trusted page of slot `slot`.
+#[must_use]
+pub fn trusted_of(slot: u32) -> &'static Trusted {
+    assert!((slot as usize) < layout::MAX_SLOTS);
+    // SAFETY: boot maps the whole array of trusted pages, zeroed, shared and for the VM's life; every
+    // field is an atomic, for which zero is valid.
+    unsafe { &*((layout::TRUSTED_BASE + u64::from(slot) * layout::THREAD_PAGE) as *const Trusted) }
+}
+
+/// The trusted page of the calling thread.
+#[inline(always)]
+#[must_use]
+pub fn trusted() -> &'static Trusted {
+    let open: u64;
+    // SAFETY: reads GS's base; `rdgsbase` is enabled on every supported host (checked at boot).
+    unsafe { asm!("rdgsbase {}", out(reg) open, options(nomem, nostack, preserves_flags)) };
+    // SAFETY: GS holds the open page's address (module text), whose trusted page is mapped.
+    unsafe { &*((open + layout::TRUSTED_DELTA) as *const Trusted) }
+}
+
+/// Points GS of the calling thread to the open page of `slot`.
+pub fn set_gs(slot: u32) {
+    let open = layout::OPEN_BASE + u64::from(slot) * layout::THREAD_PAGE;
+    // SAFETY: the guest kernel uses GS for nothing else.
+    unsafe { asm!("wrgsbase {}", in(reg) open, options(nostack, preserves_flags)) };
+}
+
+/// The application's FS base (thread-local storage).
+#[must_use]
+pub fn fs_base() -> u64 {
+    let fs;
+    // SAFETY: reads a register; the guest kernel has no thread-local storage of its own.
+    unsafe { asm!("rdfsbase {}", out(reg) fs, options(nomem, nostack, preserves_flags)) };
+    fs
+}
+
+/// Sets the application's FS base; the address must be canonical (below 2^47 is checked by the caller).
+pub fn set_fs_base(fs: u64) {
+    assert!(fs < 1 << 47);
+    // SAFETY: a register that the guest kernel does not use; canonical, so it does not fault.
+    unsafe { asm!("wrfsbase {}", in(reg) fs, options(nostack, preserves_flags)) };
+}
+
+/// Counts one host call, where the thread is known.
+#[inline(always)]
+pub fn count_host_call() {
+    if READY.load(Ordering::Relaxed) {
+        let t = trusted();
+        t.host_calls.store(t.host_calls.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+}
+
+static CURRENT_TYPE: AtomicU64 = AtomicU64::new(0);
+
+fn type_hash<T: 'static>() -> u64 {
+    use core::hash::{Hash, Hasher};
+    struct H(u64);
+    impl Hasher for H {
+        fn finish(&self) -> u64 {
+            self.0
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            for b in bytes {
+                self.0 = (self.0 ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3);
+            }
+        }
+    }
+    let mut h = H(0xcbf2_9ce4_8422_2325);
+    TypeId::of::<T>().hash(&mut h);
+    h.0 | 1
+}
+
+/// Makes `t` the object that [`current`] returns on this thread. One type for the whole kernel, and the
+/// object must outlive the thread's use of it: hence a `'static` borrow that the owner keeps alive
+/// (`core::task` leaks it into the thread's slot until the slot is reused).
+pub fn set_current<T: Sync + 'static>(slot: u32, t: &'static T) {
+    let hash = type_hash::<T>();
+    let old = CURRENT_TYPE.swap(hash, Ordering::Relaxed);
+    assert!(old == 0 || old == hash, "two types of current thread");
+    trusted_of(slot).current.store(core::ptr::from_ref(t).cast_mut().cast(), Ordering::Release);
+}
+
+/// The object set by [`set_current`] for the calling thread.
+#[inline(always)]
+#[must_use]
+pub fn current<T: Sync + 'static>() -> &'static T {
+    debug_assert_eq!(CURRENT_TYPE.load(Ordering::Relaxed), type_hash::<T>());
+    let p: *const T = trusted().current.load(Ordering::Relaxed).cast();
+    debug_assert!(!p.is_null());
+    // SAFETY: only `set_current` stores here, with a `&'static T` of the one type there is.
+    unsafe { &*p }
+}

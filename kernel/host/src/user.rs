@@ -1,0 +1,221 @@
+//! Copying to and from application memory. The only code that touches it.
+//!
+//! Each function is one straight piece of assembly between two labels. A host SIGSEGV or SIGBUS whose
+//! instruction lies between them is resumed at the function's fault exit by `trap` (see [`fixup`]), so a bad
+//! pointer is `EFAULT`, never a crash. Callers must have checked the range with [`abi::layout::user_range_ok`];
+//! these functions check it again because nothing else stands between a bad address and the kernel's memory.
+
+use crate::{Errno, Result};
+use abi::layout;
+use core::arch::global_asm;
+
+global_asm!(
+    ".pushsection .text.user_access,\"ax\",@progbits",
+    ".global lodger_user_access_start",
+    "lodger_user_access_start:",
+    // lodger_user_copy(rdi dst, rsi src, rdx n) -> rax: bytes not copied
+    ".global lodger_user_copy",
+    "lodger_user_copy:",
+    "mov rcx, rdx",
+    "cmp rdx, 32",
+    "ja 2f",
+    "3: test rcx, rcx",
+    "je 5f",
+    "cmp rcx, 8",
+    "jb 4f",
+    "mov rax, [rsi]",
+    "mov [rdi], rax",
+    "add rsi, 8",
+    "add rdi, 8",
+    "sub rcx, 8",
+    "jmp 3b",
+    "4: mov al, [rsi]",
+    "mov [rdi], al",
+    "inc rsi",
+    "inc rdi",
+    "dec rcx",
+    "jmp 3b",
+    "2: rep movsb",
+    "5: mov rax, rcx",
+    "xor edx, edx",
+    "ret",
+    // lodger_user_zero(rdi dst, rsi n) -> rax: bytes not written
+    ".global lodger_user_zero",
+    "lodger_user_zero:",
+    "mov rcx, rsi",
+    "xor eax, eax",
+    "rep stosb",
+    "mov rax, rcx",
+    "ret",
+    // lodger_user_load32(rdi addr) -> eax value, rcx 0 (ok)
+    ".global lodger_user_load32",
+    "lodger_user_load32:",
+    "mov ecx, 1",
+    "mov eax, [rdi]",
+    "xor ecx, ecx",
+    "mov edx, eax",
+    "mov rax, rcx",
+    "ret",
+    // lodger_user_cmpxchg32(rdi addr, esi expected, edx new) -> rax 0 ok, rdx old value
+    ".global lodger_user_cmpxchg32",
+    "lodger_user_cmpxchg32:",
+    "mov ecx, 1",
+    "mov eax, esi",
+    "lock cmpxchg [rdi], edx",
+    "mov edx, eax",
+    "xor eax, eax",
+    "ret",
+    ".global lodger_user_access_end",
+    "lodger_user_access_end:",
+    // where a fault above goes on: rcx is the count left, or 1
+    ".global lodger_user_access_fault",
+    "lodger_user_access_fault:",
+    "mov rax, rcx",
+    "xor edx, edx",
+    "ret",
+    ".popsection",
+);
+
+/// rax and rdx of the functions above.
+#[repr(C)]
+struct Pair {
+    rax: u64,
+    rdx: u64,
+}
+
+unsafe extern "C" {
+    fn lodger_user_copy(dst: u64, src: u64, n: u64) -> Pair;
+    fn lodger_user_zero(dst: u64, n: u64) -> u64;
+    fn lodger_user_load32(addr: u64) -> Pair;
+    fn lodger_user_cmpxchg32(addr: u64, expected: u32, new: u32) -> Pair;
+    static lodger_user_access_start: u8;
+    static lodger_user_access_end: u8;
+    static lodger_user_access_fault: u8;
+}
+
+/// Where to go on after a fault at `rip`, if `rip` is in one of this module's functions.
+#[must_use]
+pub fn fixup(rip: u64) -> Option<u64> {
+    let start = (&raw const lodger_user_access_start) as u64;
+    let end = (&raw const lodger_user_access_end) as u64;
+    (start..end).contains(&rip).then(|| (&raw const lodger_user_access_fault) as u64)
+}
+
+/// Copies `dst.len()` bytes from application address `src`.
+///
+/// # Errors
+/// `EFAULT` with the number of bytes that were copied.
+pub fn copy_in(dst: &mut [u8], src: u64) -> core::result::Result<(), usize> {
+    if !layout::user_range_ok(src, dst.len() as u64) {
+        return Err(0);
+    }
+    // SAFETY: dst is ours and valid; faults on src are fixed up.
+    let left = unsafe { lodger_user_copy(dst.as_mut_ptr() as u64, src, dst.len() as u64) }.rax as usize;
+    if left == 0 { Ok(()) } else { Err(dst.len() - left) }
+}
+
+/// Copies `src` to application address `dst`.
+///
+/// # Errors
+/// The number of bytes that were copied before the fault.
+pub fn copy_out(dst: u64, src: &[u8]) -> core::result::Result<(), usize> {
+    if !layout::user_range_ok(dst, src.len() as u64) {
+        return Err(0);
+    }
+    // SAFETY: src is ours and valid; dst is application memory (range checked), faults are fixed up.
+    let left = unsafe { lodger_user_copy(dst, src.as_ptr() as u64, src.len() as u64) }.rax as usize;
+    if left == 0 { Ok(()) } else { Err(src.len() - left) }
+}
+
+/// Writes `n` zero bytes to application address `dst`.
+///
+/// # Errors
+/// The number of bytes that were written before the fault.
+pub fn zero(dst: u64, n: usize) -> core::result::Result<(), usize> {
+    if !layout::user_range_ok(dst, n as u64) {
+        return Err(0);
+    }
+    // SAFETY: dst is application memory (range checked), faults are fixed up.
+    let left = unsafe { lodger_user_zero(dst, n as u64) } as usize;
+    if left == 0 { Ok(()) } else { Err(n - left) }
+}
+
+/// Reads an aligned 32-bit word of application memory.
+///
+/// # Errors
+/// `EFAULT`; `EINVAL` where the address is not aligned.
+pub fn load_u32(addr: u64) -> Result<u32> {
+    if addr % 4 != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if !layout::user_range_ok(addr, 4) {
+        return Err(Errno::EFAULT);
+    }
+    // SAFETY: application memory (range checked), faults are fixed up.
+    let p = unsafe { lodger_user_load32(addr) };
+    if p.rax == 0 { Ok(p.rdx as u32) } else { Err(Errno::EFAULT) }
+}
+
+/// Compares and exchanges an aligned 32-bit word of application memory; returns the old value.
+///
+/// # Errors
+/// `EFAULT`; `EINVAL` where the address is not aligned.
+pub fn cmpxchg_u32(addr: u64, expected: u32, new: u32) -> Result<u32> {
+    if addr % 4 != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if !layout::user_range_ok(addr, 4) {
+        return Err(Errno::EFAULT);
+    }
+    // SAFETY: application memory (range checked), faults are fixed up.
+    let p = unsafe { lodger_user_cmpxchg32(addr, expected, new) };
+    if p.rax == 0 { Ok(p.rdx as u32) } else { Err(Errno::EFAULT) }
+}
+
+/// Types without padding for which any bit pattern is a value: integers, arrays of them, and the structs for
+/// which [`pod!`](crate::pod) vouches.
+///
+/// # Safety
+/// No padding bytes, no invalid bit patterns, no pointers that anybody would dereference.
+pub unsafe trait Pod: Copy + 'static {}
+
+macro_rules! pod_int {
+    ($($t:ty)*) => {$(
+        // SAFETY: an integer.
+        unsafe impl Pod for $t {}
+        // SAFETY: an array of integers.
+        unsafe impl<const N: usize> Pod for [$t; N] {}
+    )*};
+}
+pod_int!(u8 i8 u16 i16 u32 i32 u64 i64 usize isize);
+
+macro_rules! pod_abi {
+    ($($t:ident)*) => {$(
+        // SAFETY: a C struct of integers from the kernel's headers; its padding, if any, is spelled out as
+        // fields or is written only from values that `zeroed` made.
+        unsafe impl Pod for abi::linux::$t {}
+    )*};
+}
+pod_abi!(statx stat timespec timeval itimerspec itimerval epoll_event iovec statfs rlimit rlimit64 rusage flock
+    __kernel_timespec __kernel_old_timeval __kernel_itimerspec __kernel_old_itimerval pollfd termios termios2 winsize
+    sigaltstack robust_list_head open_how clone_args f_owner_ex);
+
+/// A value of all zero bytes.
+#[must_use]
+pub fn zeroed<T: Pod>() -> T {
+    // SAFETY: `Pod`: any bit pattern is a value.
+    unsafe { core::mem::zeroed() }
+}
+
+/// The bytes of a value.
+#[must_use]
+pub fn as_bytes<T: Pod>(v: &T) -> &[u8] {
+    // SAFETY: `Pod`: no padding.
+    unsafe { core::slice::from_raw_parts(core::ptr::from_ref(v).cast(), size_of::<T>()) }
+}
+
+/// The bytes of a value, to be overwritten.
+pub fn as_bytes_mut<T: Pod>(v: &mut T) -> &mut [u8] {
+    // SAFETY: `Pod`: any bit pattern is a value.
+    unsafe { core::slice::from_raw_parts_mut(core::ptr::from_mut(v).cast(), size_of::<T>()) }
+}

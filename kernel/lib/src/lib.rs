@@ -1,0 +1,4 @@
+//! Pure logic: no host calls, no globals; tested by `cargo test` on the host.
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;

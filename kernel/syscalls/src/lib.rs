@@ -1,0 +1,10 @@
+//! System calls: one table ([`table`]), one file a family. A handler decodes, checks flags, and calls `core` or a module.
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
+
+pub mod args;
+pub mod table;
+
+pub use args::{Args, Kind};
+pub use table::{CALLS, Call, Support};

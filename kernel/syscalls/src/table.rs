@@ -1,0 +1,439 @@
+//! The system-call table: one row a call. Dispatch, trace lines and `lodger syscalls` come from it.
+//!
+//! `number name(argument: kind, …) handler support "note";`; `missing` gives ENOSYS and is counted.
+
+use crate::args::{Args, Kind};
+use core_::{Errno, Result};
+
+/// How far a call is supported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Support {
+    Full,
+    Partial,
+    Missing,
+}
+
+impl Support {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Support::Full => "full",
+            Support::Partial => "partial",
+            Support::Missing => "missing",
+        }
+    }
+}
+
+/// One row.
+pub struct Call {
+    pub nr: u32,
+    pub name: &'static str,
+    pub args: &'static [(&'static str, Kind)],
+    pub handler: fn(&Args) -> Result<i64>,
+    pub support: Support,
+    pub note: &'static str,
+}
+
+/// One more than the highest number in the table.
+pub const LEN: usize = 470;
+
+fn missing(_: &Args) -> Result<i64> {
+    Err(Errno::ENOSYS)
+}
+
+const NONE: Call = Call { nr: 0, name: "?", args: &[], handler: missing, support: Support::Missing, note: "" };
+
+macro_rules! table {
+    ($($nr:literal $name:ident ( $($arg:ident : $kind:ident),* ) $($handler:ident)::+ $support:ident $note:literal;)*) => {
+        /// All calls, indexed by number.
+        pub static CALLS: [Call; LEN] = {
+            let mut t = [NONE; LEN];
+            $(t[$nr] = Call {
+                nr: $nr,
+                name: stringify!($name),
+                args: &[$((stringify!($arg), Kind::$kind)),*],
+                handler: $($handler)::+,
+                support: Support::$support,
+                note: $note,
+            };)*
+            t
+        };
+    };
+}
+
+table! {
+    0 read(fd: Fd, buf: Ptr, count: Size) missing Missing "";
+    1 write(fd: Fd, buf: Bytes, count: Size) missing Missing "";
+    2 open(path: Str, flags: OFlags, mode: Mode) missing Missing "";
+    3 close(fd: Fd) missing Missing "";
+    4 stat(path: Str, statbuf: Ptr) missing Missing "";
+    5 fstat(fd: Fd, statbuf: Ptr) missing Missing "";
+    6 lstat(path: Str, statbuf: Ptr) missing Missing "";
+    7 poll(fds: Ptr, nfds: Size, timeout: Int) missing Missing "";
+    8 lseek(fd: Fd, offset: Off, whence: Int) missing Missing "";
+    9 mmap(addr: Hex, length: Size, prot: Hex, flags: Hex, fd: Fd, offset: Hex) missing Missing "";
+    10 mprotect(addr: Hex, len: Size, prot: Hex) missing Missing "";
+    11 munmap(addr: Hex, length: Size) missing Missing "";
+    12 brk(addr: Hex) missing Missing "";
+    13 rt_sigaction(signum: Sig, act: Ptr, oldact: Ptr, size: Size) missing Missing "";
+    14 rt_sigprocmask(how: Int, set: Ptr, oldset: Ptr, size: Size) missing Missing "";
+    15 rt_sigreturn() missing Missing "";
+    16 ioctl(fd: Fd, request: Hex, arg: Hex) missing Missing "";
+    17 pread64(fd: Fd, buf: Ptr, count: Size, offset: Off) missing Missing "";
+    18 pwrite64(fd: Fd, buf: Bytes, count: Size, offset: Off) missing Missing "";
+    19 readv(fd: Fd, iov: Ptr, iovcnt: Int) missing Missing "";
+    20 writev(fd: Fd, iov: Ptr, iovcnt: Int) missing Missing "";
+    21 access(path: Str, mode: Mode) missing Missing "";
+    22 pipe(pipefd: Ptr) missing Missing "";
+    23 select(nfds: Int, readfds: Ptr, writefds: Ptr, exceptfds: Ptr, timeout: Ptr) missing Missing "";
+    24 sched_yield() missing Missing "";
+    25 mremap(old_address: Hex, old_size: Size, new_size: Size, flags: Hex, new_address: Hex) missing Missing "";
+    26 msync(addr: Hex, length: Size, flags: Hex) missing Missing "";
+    27 mincore(addr: Hex, length: Size, vec: Ptr) missing Missing "";
+    28 madvise(addr: Hex, length: Size, advice: Int) missing Missing "";
+    29 shmget() missing Missing "";
+    30 shmat() missing Missing "";
+    31 shmctl() missing Missing "";
+    32 dup(fd: Fd) missing Missing "";
+    33 dup2(oldfd: Fd, newfd: Fd) missing Missing "";
+    34 pause() missing Missing "";
+    35 nanosleep(req: Ptr, rem: Ptr) missing Missing "";
+    36 getitimer(which: Int, value: Ptr) missing Missing "";
+    37 alarm(seconds: Int) missing Missing "";
+    38 setitimer(which: Int, new: Ptr, old: Ptr) missing Missing "";
+    39 getpid() missing Missing "";
+    40 sendfile(out_fd: Fd, in_fd: Fd, offset: Ptr, count: Size) missing Missing "";
+    41 socket(domain: Int, type: Hex, protocol: Int) missing Missing "";
+    42 connect(fd: Fd, addr: Ptr, addrlen: Size) missing Missing "";
+    43 accept(fd: Fd, addr: Ptr, addrlen: Ptr) missing Missing "";
+    44 sendto(fd: Fd, buf: Bytes, len: Size, flags: Hex, addr: Ptr, addrlen: Size) missing Missing "";
+    45 recvfrom(fd: Fd, buf: Ptr, len: Size, flags: Hex, addr: Ptr, addrlen: Ptr) missing Missing "";
+    46 sendmsg(fd: Fd, msg: Ptr, flags: Hex) missing Missing "";
+    47 recvmsg(fd: Fd, msg: Ptr, flags: Hex) missing Missing "";
+    48 shutdown(fd: Fd, how: Int) missing Missing "";
+    49 bind(fd: Fd, addr: Ptr, addrlen: Size) missing Missing "";
+    50 listen(fd: Fd, backlog: Int) missing Missing "";
+    51 getsockname(fd: Fd, addr: Ptr, addrlen: Ptr) missing Missing "";
+    52 getpeername(fd: Fd, addr: Ptr, addrlen: Ptr) missing Missing "";
+    53 socketpair(domain: Int, type: Hex, protocol: Int, sv: Ptr) missing Missing "";
+    54 setsockopt(fd: Fd, level: Int, optname: Int, optval: Ptr, optlen: Size) missing Missing "";
+    55 getsockopt(fd: Fd, level: Int, optname: Int, optval: Ptr, optlen: Ptr) missing Missing "";
+    56 clone(flags: Hex, stack: Hex, parent_tid: Ptr, child_tid: Ptr, tls: Hex) missing Missing "";
+    57 fork() missing Missing "";
+    58 vfork() missing Missing "";
+    59 execve(path: Str, argv: Ptr, envp: Ptr) missing Missing "";
+    60 exit(status: Int) missing Missing "";
+    61 wait4(pid: Pid, wstatus: Ptr, options: Hex, rusage: Ptr) missing Missing "";
+    62 kill(pid: Pid, sig: Sig) missing Missing "";
+    63 uname(buf: Ptr) missing Missing "";
+    64 semget() missing Missing "";
+    65 semop() missing Missing "";
+    66 semctl() missing Missing "";
+    67 shmdt() missing Missing "";
+    68 msgget() missing Missing "";
+    69 msgsnd() missing Missing "";
+    70 msgrcv() missing Missing "";
+    71 msgctl() missing Missing "";
+    72 fcntl(fd: Fd, cmd: Int, arg: Hex) missing Missing "";
+    73 flock(fd: Fd, operation: Int) missing Missing "";
+    74 fsync(fd: Fd) missing Missing "";
+    75 fdatasync(fd: Fd) missing Missing "";
+    76 truncate(path: Str, length: Off) missing Missing "";
+    77 ftruncate(fd: Fd, length: Off) missing Missing "";
+    78 getdents(fd: Fd, dirp: Ptr, count: Size) missing Missing "";
+    79 getcwd(buf: Ptr, size: Size) missing Missing "";
+    80 chdir(path: Str) missing Missing "";
+    81 fchdir(fd: Fd) missing Missing "";
+    82 rename(oldpath: Str, newpath: Str) missing Missing "";
+    83 mkdir(path: Str, mode: Mode) missing Missing "";
+    84 rmdir(path: Str) missing Missing "";
+    85 creat(path: Str, mode: Mode) missing Missing "";
+    86 link(oldpath: Str, newpath: Str) missing Missing "";
+    87 unlink(path: Str) missing Missing "";
+    88 symlink(target: Str, linkpath: Str) missing Missing "";
+    89 readlink(path: Str, buf: Ptr, size: Size) missing Missing "";
+    90 chmod(path: Str, mode: Mode) missing Missing "";
+    91 fchmod(fd: Fd, mode: Mode) missing Missing "";
+    92 chown(path: Str, owner: Int, group: Int) missing Missing "";
+    93 fchown(fd: Fd, owner: Int, group: Int) missing Missing "";
+    94 lchown(path: Str, owner: Int, group: Int) missing Missing "";
+    95 umask(mask: Mode) missing Missing "";
+    96 gettimeofday(tv: Ptr, tz: Ptr) missing Missing "";
+    97 getrlimit(resource: Int, rlim: Ptr) missing Missing "";
+    98 getrusage(who: Int, usage: Ptr) missing Missing "";
+    99 sysinfo(info: Ptr) missing Missing "";
+    100 times(buf: Ptr) missing Missing "";
+    101 ptrace() missing Missing "";
+    102 getuid() missing Missing "";
+    103 syslog(type: Int, buf: Ptr, len: Int) missing Missing "";
+    104 getgid() missing Missing "";
+    105 setuid(uid: Int) missing Missing "";
+    106 setgid(gid: Int) missing Missing "";
+    107 geteuid() missing Missing "";
+    108 getegid() missing Missing "";
+    109 setpgid(pid: Pid, pgid: Pid) missing Missing "";
+    110 getppid() missing Missing "";
+    111 getpgrp() missing Missing "";
+    112 setsid() missing Missing "";
+    113 setreuid(ruid: Int, euid: Int) missing Missing "";
+    114 setregid(rgid: Int, egid: Int) missing Missing "";
+    115 getgroups(size: Int, list: Ptr) missing Missing "";
+    116 setgroups(size: Size, list: Ptr) missing Missing "";
+    117 setresuid(ruid: Int, euid: Int, suid: Int) missing Missing "";
+    118 getresuid(ruid: Ptr, euid: Ptr, suid: Ptr) missing Missing "";
+    119 setresgid(rgid: Int, egid: Int, sgid: Int) missing Missing "";
+    120 getresgid(rgid: Ptr, egid: Ptr, sgid: Ptr) missing Missing "";
+    121 getpgid(pid: Pid) missing Missing "";
+    122 setfsuid(fsuid: Int) missing Missing "";
+    123 setfsgid(fsgid: Int) missing Missing "";
+    124 getsid(pid: Pid) missing Missing "";
+    125 capget(hdrp: Ptr, datap: Ptr) missing Missing "";
+    126 capset(hdrp: Ptr, datap: Ptr) missing Missing "";
+    127 rt_sigpending(set: Ptr, size: Size) missing Missing "";
+    128 rt_sigtimedwait(set: Ptr, info: Ptr, timeout: Ptr, size: Size) missing Missing "";
+    129 rt_sigqueueinfo(pid: Pid, sig: Sig, info: Ptr) missing Missing "";
+    130 rt_sigsuspend(mask: Ptr, size: Size) missing Missing "";
+    131 sigaltstack(ss: Ptr, old_ss: Ptr) missing Missing "";
+    132 utime(path: Str, times: Ptr) missing Missing "";
+    133 mknod(path: Str, mode: Mode, dev: Hex) missing Missing "";
+    134 uselib() missing Missing "";
+    135 personality(persona: Hex) missing Missing "";
+    136 ustat() missing Missing "";
+    137 statfs(path: Str, buf: Ptr) missing Missing "";
+    138 fstatfs(fd: Fd, buf: Ptr) missing Missing "";
+    139 sysfs() missing Missing "";
+    140 getpriority(which: Int, who: Int) missing Missing "";
+    141 setpriority(which: Int, who: Int, prio: Int) missing Missing "";
+    142 sched_setparam(pid: Pid, param: Ptr) missing Missing "";
+    143 sched_getparam(pid: Pid, param: Ptr) missing Missing "";
+    144 sched_setscheduler(pid: Pid, policy: Int, param: Ptr) missing Missing "";
+    145 sched_getscheduler(pid: Pid) missing Missing "";
+    146 sched_get_priority_max(policy: Int) missing Missing "";
+    147 sched_get_priority_min(policy: Int) missing Missing "";
+    148 sched_rr_get_interval(pid: Pid, tp: Ptr) missing Missing "";
+    149 mlock(addr: Hex, len: Size) missing Missing "";
+    150 munlock(addr: Hex, len: Size) missing Missing "";
+    151 mlockall(flags: Hex) missing Missing "";
+    152 munlockall() missing Missing "";
+    153 vhangup() missing Missing "";
+    154 modify_ldt() missing Missing "";
+    155 pivot_root() missing Missing "";
+    156 _sysctl() missing Missing "";
+    157 prctl(option: Int, arg2: Hex, arg3: Hex, arg4: Hex, arg5: Hex) missing Missing "";
+    158 arch_prctl(code: Hex, addr: Hex) missing Missing "";
+    159 adjtimex() missing Missing "";
+    160 setrlimit(resource: Int, rlim: Ptr) missing Missing "";
+    161 chroot(path: Str) missing Missing "";
+    162 sync() missing Missing "";
+    163 acct() missing Missing "";
+    164 settimeofday() missing Missing "";
+    165 mount(source: Str, target: Str, fstype: Str, flags: Hex, data: Ptr) missing Missing "";
+    166 umount2(target: Str, flags: Hex) missing Missing "";
+    167 swapon() missing Missing "";
+    168 swapoff() missing Missing "";
+    169 reboot() missing Missing "";
+    170 sethostname(name: Str, len: Size) missing Missing "";
+    171 setdomainname(name: Str, len: Size) missing Missing "";
+    172 iopl() missing Missing "";
+    173 ioperm() missing Missing "";
+    174 create_module() missing Missing "";
+    175 init_module() missing Missing "";
+    176 delete_module() missing Missing "";
+    177 get_kernel_syms() missing Missing "";
+    178 query_module() missing Missing "";
+    179 quotactl() missing Missing "";
+    180 nfsservctl() missing Missing "";
+    181 getpmsg() missing Missing "";
+    182 putpmsg() missing Missing "";
+    183 afs_syscall() missing Missing "";
+    184 tuxcall() missing Missing "";
+    185 security() missing Missing "";
+    186 gettid() missing Missing "";
+    187 readahead(fd: Fd, offset: Off, count: Size) missing Missing "";
+    188 setxattr(path: Str, name: Str, value: Ptr, size: Size, flags: Hex) missing Missing "";
+    189 lsetxattr(path: Str, name: Str, value: Ptr, size: Size, flags: Hex) missing Missing "";
+    190 fsetxattr(fd: Fd, name: Str, value: Ptr, size: Size, flags: Hex) missing Missing "";
+    191 getxattr(path: Str, name: Str, value: Ptr, size: Size) missing Missing "";
+    192 lgetxattr(path: Str, name: Str, value: Ptr, size: Size) missing Missing "";
+    193 fgetxattr(fd: Fd, name: Str, value: Ptr, size: Size) missing Missing "";
+    194 listxattr(path: Str, list: Ptr, size: Size) missing Missing "";
+    195 llistxattr(path: Str, list: Ptr, size: Size) missing Missing "";
+    196 flistxattr(fd: Fd, list: Ptr, size: Size) missing Missing "";
+    197 removexattr(path: Str, name: Str) missing Missing "";
+    198 lremovexattr(path: Str, name: Str) missing Missing "";
+    199 fremovexattr(fd: Fd, name: Str) missing Missing "";
+    200 tkill(tid: Pid, sig: Sig) missing Missing "";
+    201 time(tloc: Ptr) missing Missing "";
+    202 futex(uaddr: Hex, op: Hex, val: Int, timeout: Ptr, uaddr2: Hex, val3: Hex) missing Missing "";
+    203 sched_setaffinity(pid: Pid, size: Size, mask: Ptr) missing Missing "";
+    204 sched_getaffinity(pid: Pid, size: Size, mask: Ptr) missing Missing "";
+    205 set_thread_area() missing Missing "";
+    206 io_setup() missing Missing "";
+    207 io_destroy() missing Missing "";
+    208 io_getevents() missing Missing "";
+    209 io_submit() missing Missing "";
+    210 io_cancel() missing Missing "";
+    211 get_thread_area() missing Missing "";
+    212 lookup_dcookie() missing Missing "";
+    213 epoll_create(size: Int) missing Missing "";
+    214 epoll_ctl_old() missing Missing "";
+    215 epoll_wait_old() missing Missing "";
+    216 remap_file_pages() missing Missing "";
+    217 getdents64(fd: Fd, dirp: Ptr, count: Size) missing Missing "";
+    218 set_tid_address(tidptr: Hex) missing Missing "";
+    219 restart_syscall() missing Missing "";
+    220 semtimedop() missing Missing "";
+    221 fadvise64(fd: Fd, offset: Off, len: Size, advice: Int) missing Missing "";
+    222 timer_create(clockid: Int, sevp: Ptr, timerid: Ptr) missing Missing "";
+    223 timer_settime(timerid: Int, flags: Hex, new: Ptr, old: Ptr) missing Missing "";
+    224 timer_gettime(timerid: Int, value: Ptr) missing Missing "";
+    225 timer_getoverrun(timerid: Int) missing Missing "";
+    226 timer_delete(timerid: Int) missing Missing "";
+    227 clock_settime(clockid: Int, tp: Ptr) missing Missing "";
+    228 clock_gettime(clockid: Int, tp: Ptr) missing Missing "";
+    229 clock_getres(clockid: Int, res: Ptr) missing Missing "";
+    230 clock_nanosleep(clockid: Int, flags: Hex, req: Ptr, rem: Ptr) missing Missing "";
+    231 exit_group(status: Int) missing Missing "";
+    232 epoll_wait(epfd: Fd, events: Ptr, maxevents: Int, timeout: Int) missing Missing "";
+    233 epoll_ctl(epfd: Fd, op: Int, fd: Fd, event: Ptr) missing Missing "";
+    234 tgkill(tgid: Pid, tid: Pid, sig: Sig) missing Missing "";
+    235 utimes(path: Str, times: Ptr) missing Missing "";
+    236 vserver() missing Missing "";
+    237 mbind() missing Missing "";
+    238 set_mempolicy() missing Missing "";
+    239 get_mempolicy() missing Missing "";
+    240 mq_open() missing Missing "";
+    241 mq_unlink() missing Missing "";
+    242 mq_timedsend() missing Missing "";
+    243 mq_timedreceive() missing Missing "";
+    244 mq_notify() missing Missing "";
+    245 mq_getsetattr() missing Missing "";
+    246 kexec_load() missing Missing "";
+    247 waitid(idtype: Int, id: Pid, infop: Ptr, options: Hex, rusage: Ptr) missing Missing "";
+    248 add_key() missing Missing "";
+    249 request_key() missing Missing "";
+    250 keyctl() missing Missing "";
+    251 ioprio_set() missing Missing "";
+    252 ioprio_get() missing Missing "";
+    253 inotify_init() missing Missing "";
+    254 inotify_add_watch() missing Missing "";
+    255 inotify_rm_watch() missing Missing "";
+    256 migrate_pages() missing Missing "";
+    257 openat(dirfd: Dirfd, path: Str, flags: OFlags, mode: Mode) missing Missing "";
+    258 mkdirat(dirfd: Dirfd, path: Str, mode: Mode) missing Missing "";
+    259 mknodat(dirfd: Dirfd, path: Str, mode: Mode, dev: Hex) missing Missing "";
+    260 fchownat(dirfd: Dirfd, path: Str, owner: Int, group: Int, flags: Hex) missing Missing "";
+    261 futimesat(dirfd: Dirfd, path: Str, times: Ptr) missing Missing "";
+    262 newfstatat(dirfd: Dirfd, path: Str, statbuf: Ptr, flags: Hex) missing Missing "";
+    263 unlinkat(dirfd: Dirfd, path: Str, flags: Hex) missing Missing "";
+    264 renameat(olddirfd: Dirfd, oldpath: Str, newdirfd: Dirfd, newpath: Str) missing Missing "";
+    265 linkat(olddirfd: Dirfd, oldpath: Str, newdirfd: Dirfd, newpath: Str, flags: Hex) missing Missing "";
+    266 symlinkat(target: Str, newdirfd: Dirfd, linkpath: Str) missing Missing "";
+    267 readlinkat(dirfd: Dirfd, path: Str, buf: Ptr, size: Size) missing Missing "";
+    268 fchmodat(dirfd: Dirfd, path: Str, mode: Mode) missing Missing "";
+    269 faccessat(dirfd: Dirfd, path: Str, mode: Mode) missing Missing "";
+    270 pselect6(nfds: Int, readfds: Ptr, writefds: Ptr, exceptfds: Ptr, timeout: Ptr, sigmask: Ptr) missing Missing "";
+    271 ppoll(fds: Ptr, nfds: Size, timeout: Ptr, sigmask: Ptr, size: Size) missing Missing "";
+    272 unshare() missing Missing "";
+    273 set_robust_list(head: Hex, len: Size) missing Missing "";
+    274 get_robust_list(pid: Pid, head: Ptr, len: Ptr) missing Missing "";
+    275 splice(fd_in: Fd, off_in: Ptr, fd_out: Fd, off_out: Ptr, len: Size, flags: Hex) missing Missing "";
+    276 tee(fd_in: Fd, fd_out: Fd, len: Size, flags: Hex) missing Missing "";
+    277 sync_file_range(fd: Fd, offset: Off, nbytes: Size, flags: Hex) missing Missing "";
+    278 vmsplice(fd: Fd, iov: Ptr, nr: Size, flags: Hex) missing Missing "";
+    279 move_pages() missing Missing "";
+    280 utimensat(dirfd: Dirfd, path: Str, times: Ptr, flags: Hex) missing Missing "";
+    281 epoll_pwait(epfd: Fd, events: Ptr, maxevents: Int, timeout: Int, sigmask: Ptr, size: Size) missing Missing "";
+    282 signalfd(fd: Fd, mask: Ptr, size: Size) missing Missing "";
+    283 timerfd_create(clockid: Int, flags: Hex) missing Missing "";
+    284 eventfd(initval: Int) missing Missing "";
+    285 fallocate(fd: Fd, mode: Hex, offset: Off, len: Off) missing Missing "";
+    286 timerfd_settime(fd: Fd, flags: Hex, new: Ptr, old: Ptr) missing Missing "";
+    287 timerfd_gettime(fd: Fd, value: Ptr) missing Missing "";
+    288 accept4(fd: Fd, addr: Ptr, addrlen: Ptr, flags: Hex) missing Missing "";
+    289 signalfd4(fd: Fd, mask: Ptr, size: Size, flags: Hex) missing Missing "";
+    290 eventfd2(initval: Int, flags: Hex) missing Missing "";
+    291 epoll_create1(flags: Hex) missing Missing "";
+    292 dup3(oldfd: Fd, newfd: Fd, flags: Hex) missing Missing "";
+    293 pipe2(pipefd: Ptr, flags: Hex) missing Missing "";
+    294 inotify_init1() missing Missing "";
+    295 preadv(fd: Fd, iov: Ptr, iovcnt: Int, pos_l: Off, pos_h: Off) missing Missing "";
+    296 pwritev(fd: Fd, iov: Ptr, iovcnt: Int, pos_l: Off, pos_h: Off) missing Missing "";
+    297 rt_tgsigqueueinfo(tgid: Pid, tid: Pid, sig: Sig, info: Ptr) missing Missing "";
+    298 perf_event_open() missing Missing "";
+    299 recvmmsg(fd: Fd, msgvec: Ptr, vlen: Int, flags: Hex, timeout: Ptr) missing Missing "";
+    300 fanotify_init() missing Missing "";
+    301 fanotify_mark() missing Missing "";
+    302 prlimit64(pid: Pid, resource: Int, new: Ptr, old: Ptr) missing Missing "";
+    303 name_to_handle_at() missing Missing "";
+    304 open_by_handle_at() missing Missing "";
+    305 clock_adjtime() missing Missing "";
+    306 syncfs(fd: Fd) missing Missing "";
+    307 sendmmsg(fd: Fd, msgvec: Ptr, vlen: Int, flags: Hex) missing Missing "";
+    308 setns() missing Missing "";
+    309 getcpu(cpu: Ptr, node: Ptr) missing Missing "";
+    310 process_vm_readv() missing Missing "";
+    311 process_vm_writev() missing Missing "";
+    312 kcmp() missing Missing "";
+    313 finit_module() missing Missing "";
+    314 sched_setattr(pid: Pid, attr: Ptr, flags: Hex) missing Missing "";
+    315 sched_getattr(pid: Pid, attr: Ptr, size: Size, flags: Hex) missing Missing "";
+    316 renameat2(olddirfd: Dirfd, oldpath: Str, newdirfd: Dirfd, newpath: Str, flags: Hex) missing Missing "";
+    317 seccomp() missing Missing "";
+    318 getrandom(buf: Ptr, count: Size, flags: Hex) missing Missing "";
+    319 memfd_create(name: Str, flags: Hex) missing Missing "";
+    320 kexec_file_load() missing Missing "";
+    321 bpf() missing Missing "";
+    322 execveat(dirfd: Dirfd, path: Str, argv: Ptr, envp: Ptr, flags: Hex) missing Missing "";
+    323 userfaultfd() missing Missing "";
+    324 membarrier(cmd: Int, flags: Hex, cpu: Int) missing Missing "";
+    325 mlock2(addr: Hex, len: Size, flags: Hex) missing Missing "";
+    326 copy_file_range(fd_in: Fd, off_in: Ptr, fd_out: Fd, off_out: Ptr, len: Size, flags: Hex) missing Missing "";
+    327 preadv2(fd: Fd, iov: Ptr, iovcnt: Int, pos_l: Off, pos_h: Off, flags: Hex) missing Missing "";
+    328 pwritev2(fd: Fd, iov: Ptr, iovcnt: Int, pos_l: Off, pos_h: Off, flags: Hex) missing Missing "";
+    329 pkey_mprotect() missing Missing "";
+    330 pkey_alloc() missing Missing "";
+    331 pkey_free() missing Missing "";
+    332 statx(dirfd: Dirfd, path: Str, flags: Hex, mask: Hex, statxbuf: Ptr) missing Missing "";
+    333 io_pgetevents() missing Missing "";
+    334 rseq(rseq: Hex, len: Size, flags: Hex, sig: Hex) missing Missing "";
+    424 pidfd_send_signal(pidfd: Fd, sig: Sig, info: Ptr, flags: Hex) missing Missing "";
+    425 io_uring_setup() missing Missing "";
+    426 io_uring_enter() missing Missing "";
+    427 io_uring_register() missing Missing "";
+    428 open_tree() missing Missing "";
+    429 move_mount() missing Missing "";
+    430 fsopen() missing Missing "";
+    431 fsconfig() missing Missing "";
+    432 fsmount() missing Missing "";
+    433 fspick() missing Missing "";
+    434 pidfd_open(pid: Pid, flags: Hex) missing Missing "";
+    435 clone3(args: Ptr, size: Size) missing Missing "";
+    436 close_range(first: Int, last: Int, flags: Hex) missing Missing "";
+    437 openat2(dirfd: Dirfd, path: Str, how: Ptr, size: Size) missing Missing "";
+    438 pidfd_getfd(pidfd: Fd, targetfd: Fd, flags: Hex) missing Missing "";
+    439 faccessat2(dirfd: Dirfd, path: Str, mode: Mode, flags: Hex) missing Missing "";
+    440 process_madvise() missing Missing "";
+    441 epoll_pwait2(epfd: Fd, events: Ptr, maxevents: Int, timeout: Ptr, sigmask: Ptr, size: Size) missing Missing "";
+    442 mount_setattr() missing Missing "";
+    443 quotactl_fd() missing Missing "";
+    444 landlock_create_ruleset() missing Missing "";
+    445 landlock_add_rule() missing Missing "";
+    446 landlock_restrict_self() missing Missing "";
+    447 memfd_secret() missing Missing "";
+    448 process_mrelease() missing Missing "";
+    449 futex_waitv() missing Missing "";
+    450 set_mempolicy_home_node() missing Missing "";
+    451 cachestat() missing Missing "";
+    452 fchmodat2(dirfd: Dirfd, path: Str, mode: Mode, flags: Hex) missing Missing "";
+    453 map_shadow_stack() missing Missing "";
+    454 futex_wake() missing Missing "";
+    455 futex_wait() missing Missing "";
+    456 futex_requeue() missing Missing "";
+    457 statmount() missing Missing "";
+    458 listmount() missing Missing "";
+    459 lsm_get_self_attr() missing Missing "";
+    460 lsm_set_self_attr() missing Missing "";
+    461 lsm_list_modules() missing Missing "";
+    462 mseal() missing Missing "";
+}
