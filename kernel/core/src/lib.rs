@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod counters;
+pub mod exec;
 pub mod fd;
 pub mod file;
 pub mod io;

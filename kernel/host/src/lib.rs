@@ -4,6 +4,7 @@
 //! a row there kills the VM. Nothing above this crate contains a `syscall` instruction or an integer
 //! that becomes a pointer, except `trap` and `boot`.
 #![no_std]
+extern crate alloc;
 
 pub mod calls;
 pub mod file;

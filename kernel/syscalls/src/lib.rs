@@ -4,6 +4,12 @@
 extern crate alloc;
 
 pub mod args;
+pub mod cred;
+pub mod futex;
+pub mod misc;
+pub mod mm;
+pub mod process;
+pub mod signal;
 pub mod table;
 
 pub use args::{Args, Kind};

@@ -12,11 +12,11 @@ pub const KICK: u32 = 23;
 /// Makes `t` notice that it has work: unparks it if it sleeps in the guest kernel, kicks it if it runs application code.
 pub fn wake_for_work(t: &Thread) {
     t.work.store(true, Ordering::SeqCst);
-    let page = host::thread::trusted_of(t.slot);
+    let page = host::thread::trusted_of(t.slot());
     page.pending.store(1, Ordering::SeqCst);
     t.parker.unpark();
     let me = host::thread::trusted().slot.load(Ordering::Relaxed);
-    if t.slot != me {
+    if t.slot() != me {
         let (pid, tid) = (page.host_pid.load(Ordering::Relaxed), page.host_tid.load(Ordering::Relaxed));
         if tid != 0 {
             counters::KICKS.add(1);

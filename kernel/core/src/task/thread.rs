@@ -50,7 +50,7 @@ pub struct Thread {
     /// Where the thread sleeps; signals unpark it.
     pub parker: Arc<Parker>,
     /// The thread's memory in the guest kernel (`abi::layout`).
-    pub slot: u32,
+    slot: AtomicU32,
     cred: Mutex<Arc<Cred>>,
     files: Mutex<Arc<FdTable>>,
     fs: Mutex<Arc<FsContext>>,
@@ -67,8 +67,11 @@ pub struct Thread {
     /// Something to do before the next return to the application: a signal, the end, a stop.
     pub work: AtomicBool,
     pub dead: AtomicBool,
-    /// The parent that waits for this vfork child: woken at exec or exit.
-    pub vfork_done: Mutex<Option<Arc<crate::wait::WaitQueue>>>,
+    /// This thread is a vfork child that runs on its parent's host thread.
+    pub borrowed: AtomicBool,
+    /// For the first moments of a clone's child: FS base to set (`u64::MAX`: keep), where to store its tid (0: nowhere).
+    pub start_fs: AtomicU64,
+    pub start_settid: AtomicU64,
 }
 
 impl Thread {
@@ -87,7 +90,7 @@ impl Thread {
             tid: AtomicU32::new(tid),
             process,
             parker: Arc::new(Parker::new()),
-            slot,
+            slot: AtomicU32::new(slot),
             cred: Mutex::new(cred),
             files: Mutex::new(files),
             fs: Mutex::new(fs),
@@ -101,13 +104,25 @@ impl Thread {
             restart: Mutex::new(Restart::None),
             work: AtomicBool::new(false),
             dead: AtomicBool::new(false),
-            vfork_done: Mutex::default(),
+            borrowed: AtomicBool::new(false),
+            start_fs: AtomicU64::new(u64::MAX),
+            start_settid: AtomicU64::new(0),
         }
     }
 
     #[must_use]
     pub fn tid(&self) -> u32 {
         self.tid.load(Ordering::Relaxed)
+    }
+
+    #[must_use]
+    pub fn slot(&self) -> u32 {
+        self.slot.load(Ordering::Relaxed)
+    }
+
+    /// The thread moves to another host thread (execve of a vfork child).
+    pub fn set_slot(&self, slot: u32) {
+        self.slot.store(slot, Ordering::Relaxed);
     }
 
     /// execve by a thread that is not the leader: it becomes the leader.
