@@ -10,17 +10,27 @@ from lodger.boot import wire
 
 
 def sources(root, *patterns):
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=root, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=root, capture_output=True, text=True, check=True
+    )
     return [root / n for n in listed.stdout.splitlines() if n.endswith(patterns) and (root / n).is_file()]
 
 
 def test_short_files(root):
-    long = {str(p.relative_to(root)): n for p in sources(root, ".py", ".rs", ".c", ".md") if (n := p.read_text().count("\n")) >= 600}
+    long = {
+        str(p.relative_to(root)): n
+        for p in sources(root, ".py", ".rs", ".c", ".md")
+        if (n := p.read_text().count("\n")) >= 600
+    }
     assert not long
 
 
 def test_one_ctypes(root):
-    users = {p.parent.name for p in (root / "src").rglob("*.py") if re.search(r"^\s*(import|from) ctypes", p.read_text(), re.M)}
+    users = {
+        p.parent.name
+        for p in (root / "src").rglob("*.py")
+        if re.search(r"^\s*(import|from) ctypes", p.read_text(), re.M)
+    }
     assert users <= {"host"}
 
 
@@ -52,7 +62,7 @@ def test_one_door(root):
     door = (root / "dev").read_text()
     for verb in ("run", "test", "check", "fix", "bench", "boot", "trace", "doctor", "ci"):
         assert re.search(rf"\b{verb}\b", door)
-    assert "dev\" ci" in (root / ".ci" / "run").read_text()
+    assert 'dev" ci' in (root / ".ci" / "run").read_text()
 
 
 def test_no_binaries(root):

@@ -7,7 +7,15 @@ from lodger.errors import ConfigError
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("512M", 512 << 20), ("512m", 512 << 20), ("2GiB", 2 << 30), ("1.5G", 3 << 29), (4096, 4096), ("64kb", 65536), ("7b", 7)],
+    [
+        ("512M", 512 << 20),
+        ("512m", 512 << 20),
+        ("2GiB", 2 << 30),
+        ("1.5G", 3 << 29),
+        (4096, 4096),
+        ("64kb", 65536),
+        ("7b", 7),
+    ],
 )
 def test_sizes(text, value):
     assert parse.size(text, "memory") == value

@@ -19,10 +19,25 @@ def test_host_root_shows_programs_and_hides_state():
     made = steps()
     mounted = [s.source for s in made if isinstance(s, Mount) and s.on_host]
     assert "/usr" in mounted
-    for secret in ("/", "/home", "/root", "/proc", "/sys", "/run", "/var", "/etc", "/dev", "/etc/ssl", "/etc/ssl/private"):
+    for secret in (
+        "/",
+        "/home",
+        "/root",
+        "/proc",
+        "/sys",
+        "/run",
+        "/var",
+        "/etc",
+        "/dev",
+        "/etc/ssl",
+        "/etc/ssl/private",
+    ):
         assert secret not in mounted
     for path in mounted:
-        assert path.startswith(("/usr", "/opt", "/etc/", "/bin", "/sbin", "/lib")) or path in hostroot.interpreter_prefixes()
+        assert (
+            path.startswith(("/usr", "/opt", "/etc/", "/bin", "/sbin", "/lib"))
+            or path in hostroot.interpreter_prefixes()
+        )
     kinds = {s.target: s.kind for s in made if isinstance(s, Mount)}
     assert kinds["/proc"] == "proc" and kinds["/dev"] == "dev" and kinds["/sys"] == "sys" and kinds["/tmp"] == "tmpfs"
 

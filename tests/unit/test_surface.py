@@ -53,7 +53,21 @@ def test_lodger_run_imports_nothing_heavy():
     code = "import sys, lodger.cli.run, lodger.monitor.inprocess, lodger.image.hostroot; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; " + code],
                             capture_output=True, text=True, check=True).stdout.split()  # fmt: skip
-    heavy = {"asyncio", "dataclasses", "inspect", "argparse", "subprocess", "socket", "threading", "pathlib", "json"}
+    heavy = {
+        "asyncio",
+        "dataclasses",
+        "inspect",
+        "argparse",
+        "subprocess",
+        "socket",
+        "threading",
+        "pathlib",
+        "json",
+        "signal",
+        "enum",
+        "typing",
+        "re",
+    }
     assert not heavy & set(loaded)
 
 

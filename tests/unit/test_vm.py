@@ -115,7 +115,10 @@ def test_many_threads_many_commands(vm):
     def work(number):
         for turn in range(5):
             text = f"{number}-{turn}"
-            if vm.run(["sh", "-c", f"echo {text}; cat"], input=b"y" * 100_000).stdout != f"{text}\n".encode() + b"y" * 100_000:
+            if (
+                vm.run(["sh", "-c", f"echo {text}; cat"], input=b"y" * 100_000).stdout
+                != f"{text}\n".encode() + b"y" * 100_000
+            ):
                 wrong.append(text)
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
@@ -268,7 +271,9 @@ def test_async(fake):
 
     async def main():
         async with lodger.aio.VM(guard="none") as vm:
-            results = await asyncio.gather(*(vm.run(["sh", "-c", f"echo {n}; cat"], input=b"z" * 90_000) for n in range(6)))
+            results = await asyncio.gather(
+                *(vm.run(["sh", "-c", f"echo {n}; cat"], input=b"z" * 90_000) for n in range(6))
+            )
             assert [r.stdout[:2] for r in results] == [f"{n}\n".encode() for n in range(6)]
             assert (await vm.run(["sleep", "9"], timeout=0.1)).fault == "timeout"
             process = await vm.popen(["cat"], stdin=lodger.PIPE, stdout=lodger.PIPE)

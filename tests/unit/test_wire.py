@@ -4,7 +4,14 @@ import pytest
 
 from lodger.boot import wire
 
-SAMPLES = {"I": 0xDEADBEEF, "Q": 1 << 63, "q": -5, "B": b"\xff text", "L": [b"a", b"", b"c" * 300], "U": [0, 7, 0xFFFFFFFF]}
+SAMPLES = {
+    "I": 0xDEADBEEF,
+    "Q": 1 << 63,
+    "q": -5,
+    "B": b"\xff text",
+    "L": [b"a", b"", b"c" * 300],
+    "U": [0, 7, 0xFFFFFFFF],
+}
 
 
 @pytest.mark.parametrize("kind", wire.FIELDS, ids=wire.NAMES.get)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import sys
 import time
 
 from lodger.cli.options import Option, listing, parse
 from lodger.config.parse import seconds, volume_spec
 from lodger.errors import ConfigError, SpawnError
+from lodger.host import signals as signal
 from lodger.machine.vm import VM
 
 TYPE_CHECKING = False
@@ -154,8 +154,8 @@ def _command(vm: VM, argv: list[str], tty: bool, limit: float | None, stats: Any
             if raw is not None:
                 raw.__exit__(None, None, None)
         code = process.returncode
-    if process.fault == "guest_panic":
-        vm.check()  # raises the panic's text
+    if process.usage is None and not late:
+        vm.check()  # raises what ended the VM: a panic's text, a broken protocol
     if process.fault in ("oom", "pids", "killed"):
         print(f"lodger: {argv[0]}: ended by the machine ({process.fault})", file=sys.stderr)
     if stats and code is not None:
@@ -227,7 +227,7 @@ class _Inbox:
         self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         for number, _ in FORWARDED:
             # What the caller ignores (nohup, a background job of a plain shell) stays ignored.
-            if signal.getsignal(number) is not signal.SIG_IGN:
+            if signal.getsignal(number) != signal.SIG_IGN:
                 self.watch(number)
         return self
 

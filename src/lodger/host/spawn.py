@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from lodger.errors import HostError
+from lodger.host import signals as signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

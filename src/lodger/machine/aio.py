@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import signal as signals
 import time
 
 from lodger.boot import wire
 from lodger.config.machine import machine_config
 from lodger.config.parse import seconds
+from lodger.host import signals
 from lodger.machine.core import Machine, Running
 from lodger.machine.result import PIPE, Result, Usage
 from lodger.machine.vm import input_bytes

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import time
 
 from lodger._record import record
@@ -17,6 +16,7 @@ from lodger.boot.plan import BootPlan, home_of, plan
 from lodger.config import parse
 from lodger.config.machine import MachineConfig
 from lodger.errors import BootError, CommandError, ConfigError, GuestPanic, LodgerError, SpawnError, VMClosed
+from lodger.host import signals as signal
 from lodger.machine.channel import Channel, Event
 from lodger.machine.result import PIPE, Result, Usage
 from lodger.machine.stdio import Pump, Streams

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal as signals
 import time
 
 from lodger.boot import wire
 from lodger.config.machine import machine_config
 from lodger.config.parse import seconds
 from lodger.errors import ConfigError
+from lodger.host import signals
 from lodger.machine.core import Machine, Running, Wait
 from lodger.machine.driver import Driver
 from lodger.machine.result import PIPE, Result, Usage
