@@ -68,3 +68,24 @@ def test_one_door(root):
 def test_no_binaries(root):
     for path in sources(root, ""):
         assert b"\0" not in path.read_bytes()[:4096], path
+
+
+def test_readme_commands_exist(root):
+    """What README shows in code is there: verbs of ./dev, verbs and options of lodger, names of the API."""
+    import lodger
+    from lodger.cli.main import _verb
+    from lodger.cli.run import OPTIONS
+
+    text = (root / "README.md").read_text()
+    door = (root / "dev").read_text()
+    for verb in re.findall(r"^ +\./dev (\w+)", text, re.M):
+        assert re.search(rf"^    ([\w| ]+ )?{verb}\b.*\)", door, re.M), verb
+    for verb in re.findall(r"^ +lodger (\w+)", text, re.M):
+        assert _verb(verb), verb
+    known = {s for o in OPTIONS for s in (o.name, *o.short)}
+    for option in re.findall(r"lodger run (-\w)", text) + re.findall(r"`(--\w+)", text):
+        assert option in known, option
+    for name in re.findall(r"\blodger\.([A-Z]\w+)", text):
+        assert hasattr(lodger, name), name
+    for name in re.findall(r"\bvm\.(\w+)\(", text):
+        assert hasattr(lodger.VM, name), name

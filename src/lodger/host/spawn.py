@@ -40,7 +40,7 @@ class Child:
 
     def wait(self, seconds: float | None) -> bool:
         """Reap within this time (None: as long as it takes). False when it still runs."""
-        if self.status is not None:
+        if self.status is not None or self.pidfd < 0:
             return True
         import select
 
@@ -51,7 +51,9 @@ class Child:
         try:
             self.status = os.waitpid(self.pid, 0)[1]
         except ChildProcessError:
-            self.status = 0  # the program ignores SIGCHLD: the host reaped it
+            # Another thread was quicker, or the program ignores SIGCHLD and the host reaped it.
+            if self.status is None:
+                self.status = 0
         return True
 
     def release(self) -> None:
