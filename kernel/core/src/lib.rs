@@ -11,6 +11,7 @@ pub mod exec;
 pub mod fd;
 pub mod file;
 pub mod io;
+pub mod irq;
 pub mod mm;
 pub mod ranks;
 pub mod signal;

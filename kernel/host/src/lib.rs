@@ -7,7 +7,10 @@
 extern crate alloc;
 
 pub mod calls;
+pub mod channel;
+pub mod event;
 pub mod file;
+pub mod interruptible;
 pub mod mem;
 pub mod process;
 pub mod raw;
@@ -16,5 +19,6 @@ pub mod sync;
 pub mod thread;
 pub mod time;
 pub mod user;
+pub mod user_futex;
 
 pub use abi::{Errno, Result};

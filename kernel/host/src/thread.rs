@@ -160,3 +160,10 @@ pub fn cpu_and_node() -> (u32, u32) {
     unsafe { asm!("rdtscp", out("ecx") aux, out("eax") _, out("edx") _, options(nomem, nostack)) };
     (aux & 0xfff, aux >> 12)
 }
+
+/// The slot of the calling thread.
+#[inline(always)]
+#[must_use]
+pub fn slot() -> u32 {
+    trusted().slot.load(Ordering::Relaxed)
+}

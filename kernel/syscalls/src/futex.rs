@@ -10,7 +10,7 @@ use core_::task::Thread;
 use core_::uaccess::UserPtr;
 use core_::wait::Interrupt;
 use core_::{Errno, Result, counters, current};
-use trap::futex as host_futex;
+use host::user_futex as host_futex;
 
 const WAIT: u32 = 0;
 const WAKE: u32 = 1;
@@ -75,19 +75,16 @@ fn wait(a: &Args, op: u32, cmd: u32) -> Result<i64> {
     let host_op = WAIT_BITSET | (op & (PRIVATE | CLOCK_REALTIME));
     let me = current();
     loop {
-        // Clear first, look after: what comes later sets it again and ends the host call.
-        host::thread::trusted().pending.store(0, Ordering::SeqCst);
+        me.begin_interruptible();
         if me.interrupted(Interrupt::Signal) {
-            host::thread::trusted().pending.store(1, Ordering::SeqCst);
+            me.end_interruptible();
             return Err(if deadline.is_some() && cmd == WAIT { Errno::ERESTART_RESTARTBLOCK } else { Errno::ERESTARTSYS })
                 .inspect_err(|_| remember(me, a, op, cmd, deadline, bits));
         }
         match host_futex::wait(addr, host_op, a.u32(2), deadline.as_ref(), bits) {
             Err(Errno::EINTR) => {}
             r => {
-                if me.work.load(Ordering::SeqCst) {
-                    host::thread::trusted().pending.store(1, Ordering::SeqCst);
-                }
+                me.end_interruptible();
                 return r;
             }
         }
@@ -113,18 +110,16 @@ fn remember(me: &Thread, a: &Args, op: u32, cmd: u32, deadline: Option<[i64; 2]>
 pub fn resume(addr: u64, val: u32, flags: u32, deadline: (i64, i64), bitset: u32) -> Result<i64> {
     let me = current();
     loop {
-        host::thread::trusted().pending.store(0, Ordering::SeqCst);
+        me.begin_interruptible();
         if me.interrupted(Interrupt::Signal) {
-            host::thread::trusted().pending.store(1, Ordering::SeqCst);
+            me.end_interruptible();
             *me.restart.lock() = core_::task::Restart::Futex { addr, val, flags, deadline, bitset };
             return Err(Errno::ERESTART_RESTARTBLOCK);
         }
         match host_futex::wait(word(addr)?, WAIT_BITSET | flags, val, Some(&[deadline.0, deadline.1]), bitset) {
             Err(Errno::EINTR) => {}
             r => {
-                if me.work.load(Ordering::SeqCst) {
-                    host::thread::trusted().pending.store(1, Ordering::SeqCst);
-                }
+                me.end_interruptible();
                 return r;
             }
         }

@@ -3,7 +3,7 @@
 use crate::Args;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
-use core_::signal::{self, Action, Default_, SigInfo, SigSet, code, default_action, sig};
+use core_::signal::{self, Action, SigInfo, SigSet, code, sig};
 use core_::task::{AltStack, Process, TREE, Thread};
 use core_::uaccess::{self, UserPtr};
 use core_::wait::Interrupt;
@@ -308,8 +308,46 @@ pub fn on_stack(s: &AltStack, rsp: u64) -> bool {
     s.flags & AUTODISARM == 0 && s.size > 0 && rsp > s.sp && rsp - s.sp <= s.size
 }
 
-/// True where a default action ends the process (used by `--stats`).
-#[must_use]
-pub fn is_fatal(signo: u32) -> bool {
-    matches!(default_action(signo), Default_::Terminate | Default_::Core)
+/// rt_sigreturn(2).
+pub fn rt_sigreturn(_: &Args) -> Result<i64> {
+    let me = current();
+    let c = trap::context::current();
+    match trap::frame::pop(c) {
+        Ok((mask, [sp, flags, size])) => {
+            set_mask(me, SigSet(mask));
+            const DISABLE: u64 = 2;
+            let new = if flags & DISABLE != 0 || size < 2048 {
+                AltStack { sp: 0, flags: 2, size: 0 }
+            } else {
+                AltStack { sp, flags: flags as u32 & !1, size }
+            };
+            // As Linux: restored unless we stand on the present one.
+            if !on_stack(&*me.altstack.lock(), c.regs.rsp) {
+                *me.altstack.lock() = new;
+            }
+        }
+        Err(_) => {
+            c.regs.orig_rax = u64::MAX;
+            signal::force(me, SigInfo::kernel(sig::SEGV));
+        }
+    }
+    Ok(0)
+}
+
+/// restart_syscall(2): goes on with a sleep that a signal without a handler interrupted.
+pub fn restart_syscall(_: &Args) -> Result<i64> {
+    use core_::task::Restart;
+    let r = core::mem::replace(&mut *current().restart.lock(), Restart::None);
+    match r {
+        Restart::None => Err(Errno::EINTR),
+        Restart::Futex { addr, val, flags, deadline, bitset } => super::futex::resume(addr, val, flags, deadline, bitset),
+        other => RESUME.get().map_or(Err(Errno::EINTR), |f| f(other)),
+    }
+}
+
+static RESUME: host::sync::Once<fn(core_::task::Restart) -> Result<i64>> = host::sync::Once::new();
+
+/// Sets what resumes sleeps and polls.
+pub fn on_resume(f: &'static fn(core_::task::Restart) -> Result<i64>) {
+    RESUME.set(f);
 }

@@ -77,7 +77,7 @@ table! {
     12 brk(addr: Hex) crate::mm::brk Full "";
     13 rt_sigaction(signum: Sig, act: Ptr, oldact: Ptr, size: Size) crate::signal::rt_sigaction Full "";
     14 rt_sigprocmask(how: Int, set: Ptr, oldset: Ptr, size: Size) crate::signal::rt_sigprocmask Full "";
-    15 rt_sigreturn() missing Missing "";
+    15 rt_sigreturn() crate::signal::rt_sigreturn Full "";
     16 ioctl(fd: Fd, request: Hex, arg: Hex) missing Missing "";
     17 pread64(fd: Fd, buf: Ptr, count: Size, offset: Off) missing Missing "";
     18 pwrite64(fd: Fd, buf: Bytes, count: Size, offset: Off) missing Missing "";
@@ -281,7 +281,7 @@ table! {
     216 remap_file_pages() missing Missing "";
     217 getdents64(fd: Fd, dirp: Ptr, count: Size) missing Missing "";
     218 set_tid_address(tidptr: Hex) crate::process::ids::set_tid_address Full "";
-    219 restart_syscall() missing Missing "";
+    219 restart_syscall() crate::signal::restart_syscall Full "";
     220 semtimedop() missing Missing "";
     221 fadvise64(fd: Fd, offset: Off, len: Size, advice: Int) missing Missing "";
     222 timer_create(clockid: Int, sevp: Ptr, timerid: Ptr) missing Missing "";

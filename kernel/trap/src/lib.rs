@@ -11,10 +11,11 @@
 //! Ranges that matter to a host signal (see [`signal`]): in the *gate range* the interrupted code goes on; in the *exit
 //! range* the exit is abandoned and started again, because all it does is read the saved context.
 #![no_std]
+extern crate alloc;
 
 pub mod context;
 pub mod cpu;
-pub mod futex;
+pub mod frame;
 pub mod gate;
 pub mod guard;
 pub mod signal;

@@ -2,7 +2,6 @@
 
 use crate::context::{self, Exit};
 use crate::gate;
-use core::arch::global_asm;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// The low half of the XRSTOR mask, for the assembly that resumes interrupted kernel code.
@@ -64,54 +63,6 @@ pub struct Info {
     arch: u32,
 }
 
-// An interruptible host call: nothing can become pending between the look and the call without being seen, because a
-// signal in the range below is sent to the abort label (see `lodger_handle_signal`).
-global_asm!(
-    ".pushsection .text.interruptible,\"ax\",@progbits",
-    ".global lodger_call_interruptible",
-    "lodger_call_interruptible:", // rdi number, rsi arguments
-    "mov rax, rdi",
-    "mov r11, rsi",
-    "mov rdi, [r11]",
-    "mov rsi, [r11 + 8]",
-    "mov rdx, [r11 + 16]",
-    "mov r10, [r11 + 24]",
-    "mov r8, [r11 + 32]",
-    "mov r9, [r11 + 40]",
-    ".global lodger_interruptible_start",
-    "lodger_interruptible_start:",
-    "cmp dword ptr gs:[{T} + {PENDING}], 0",
-    "jne 2f",
-    "syscall",
-    ".global lodger_interruptible_end",
-    "lodger_interruptible_end:",
-    "ret",
-    ".global lodger_interruptible_abort",
-    "lodger_interruptible_abort:",
-    "2: mov rax, -4",
-    "ret",
-    ".popsection",
-    T = const abi::layout::TRUSTED_DELTA,
-    PENDING = const host::thread::offset::PENDING,
-);
-
-unsafe extern "C" {
-    fn lodger_call_interruptible(nr: i64, args: *const [u64; 6]) -> i64;
-    static lodger_interruptible_start: u8;
-    static lodger_interruptible_end: u8;
-    static lodger_interruptible_abort: u8;
-}
-
-/// A host call that ends with -EINTR as soon as this thread has work.
-///
-/// # Safety
-/// As [`host::raw::call`].
-pub unsafe fn call_interruptible(nr: i64, args: [u64; 6]) -> i64 {
-    host::thread::count_host_call();
-    // SAFETY: the caller vouches for the call.
-    unsafe { lodger_call_interruptible(nr, &args) }
-}
-
 /// Goes back to the spine (`enter_user` returns).
 const TO_SPINE: u32 = 0;
 /// Goes on where the signal came.
@@ -167,10 +118,8 @@ pub extern "C" fn lodger_handle_signal(sig: u32, info: &Info, uc: &mut UContext)
 fn in_kernel(sig: u32, info: &Info, uc: &mut UContext) -> u32 {
     match sig {
         KICK => {
-            let start = (&raw const lodger_interruptible_start) as u64;
-            let end = (&raw const lodger_interruptible_end) as u64;
-            if (start..end).contains(&uc.rip) {
-                uc.rip = (&raw const lodger_interruptible_abort) as u64;
+            if let Some(rip) = host::interruptible::abort(uc.rip) {
+                uc.rip = rip;
             }
             RESUME
         }

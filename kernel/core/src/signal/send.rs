@@ -171,3 +171,12 @@ pub fn group_or_process_perm(me: &Thread, p: &Process, signo: u32) -> bool {
     let cred = me.cred();
     p.any_thread().is_none_or(|t| cred.may_signal(&t.cred())) || (signo == sig::CONT && me.process.sid() == p.sid())
 }
+
+/// Sends the calling thread a signal from the kernel (SIGPIPE, SIGXFSZ).
+pub fn send_thread_self(me: &Thread, signo: u32) {
+    if me.blocked().has(signo) || !me.process.sighand.lock().ignored(signo) {
+        me.pending.lock().push(SigInfo::user(signo, super::code::USER, me.process.pid, me.cred().uid, 0), limit(&me.process));
+        me.work.store(true, Ordering::SeqCst);
+        host::thread::trusted().pending.store(1, Ordering::SeqCst);
+    }
+}

@@ -72,6 +72,8 @@ pub struct Thread {
     /// For the first moments of a clone's child: FS base to set (`u64::MAX`: keep), where to store its tid (0: nowhere).
     pub start_fs: AtomicU64,
     pub start_settid: AtomicU64,
+    /// Error code, trap number and address of the last fault, for its signal's frame.
+    fault: Mutex<(u64, u64, u64)>,
 }
 
 impl Thread {
@@ -107,6 +109,7 @@ impl Thread {
             borrowed: AtomicBool::new(false),
             start_fs: AtomicU64::new(u64::MAX),
             start_settid: AtomicU64::new(0),
+            fault: Mutex::default(),
         }
     }
 
@@ -157,6 +160,16 @@ impl Thread {
         *self.fs.lock() = fs;
     }
 
+    pub fn set_fault(&self, fault: (u64, u64, u64)) {
+        *self.fault.lock() = fault;
+    }
+
+    /// What [`Thread::set_fault`] noted last; zeros the second time.
+    #[must_use]
+    pub fn take_fault(&self) -> (u64, u64, u64) {
+        core::mem::take(&mut *self.fault.lock())
+    }
+
     #[must_use]
     pub fn rlimit_nofile(&self) -> u64 {
         self.process.rlimit(rlimit::NOFILE)
@@ -190,6 +203,18 @@ impl Thread {
     pub fn signal_pending(&self) -> bool {
         let blocked = self.blocked();
         self.pending.lock().any(blocked) || self.process.pending.lock().any(blocked)
+    }
+
+    /// Before looking for signals and making an interruptible host call: what becomes pending from now on ends the call.
+    pub fn begin_interruptible(&self) {
+        host::thread::trusted().pending.store(0, Ordering::SeqCst);
+    }
+
+    /// After an interruptible host call: work that was there before it is not forgotten.
+    pub fn end_interruptible(&self) {
+        if self.work.load(Ordering::SeqCst) {
+            host::thread::trusted().pending.store(1, Ordering::SeqCst);
+        }
     }
 
     /// `Err(ERESTARTSYS)` when a signal is pending.

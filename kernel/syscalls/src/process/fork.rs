@@ -48,7 +48,6 @@ struct Request {
     child_tid: u64,
     pidfd: u64,
     tls: u64,
-    set_tid: u32,
 }
 
 static NEW_PIDFD: Once<fn(Arc<core_::task::Process>) -> Arc<core_::file::File>> = Once::new();
@@ -89,7 +88,6 @@ pub fn clone(a: &Args) -> Result<i64> {
         // PIDFD shares the parent_tid argument in clone(2).
         pidfd: a.u64(2),
         tls: a.u64(4),
-        set_tid: 0,
     })
 }
 
@@ -135,7 +133,6 @@ pub fn clone3(a: &Args) -> Result<i64> {
         child_tid: word(2),
         parent_tid: word(3),
         tls: word(7),
-        set_tid: 0,
     })
 }
 
