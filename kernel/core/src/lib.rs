@@ -11,6 +11,8 @@ pub mod fd;
 pub mod file;
 pub mod io;
 pub mod mm;
+pub mod procinfo;
+pub mod ram;
 pub mod ranks;
 pub mod signal;
 pub mod task;

@@ -9,11 +9,13 @@ pub mod calls;
 pub mod file;
 pub mod mem;
 pub mod process;
+pub mod ram;
 pub mod raw;
 pub mod seccomp;
 pub mod sync;
 pub mod thread;
 pub mod time;
 pub mod user;
+pub mod volume;
 
 pub use abi::{Errno, Result};
