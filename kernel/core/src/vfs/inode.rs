@@ -55,6 +55,13 @@ pub const fn minor(dev: u64) -> u32 {
     ((dev & 0xff) | (dev >> 12 & 0xffff_ff00)) as u32
 }
 
+/// A device number for a file system without a device, as Linux gives out (major 0).
+#[must_use]
+pub fn anon_dev() -> u64 {
+    static NEXT: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(20);
+    makedev(0, NEXT.fetch_add(1, core::sync::atomic::Ordering::Relaxed))
+}
+
 /// Attributes of an inode (stat(2)).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Attr {
@@ -237,7 +244,7 @@ pub trait Inode: Send + Sync + Any {
         Err(Errno::EPERM)
     }
 
-    /// A file without a name (O_TMPFILE).
+    /// A file without a name (O_TMPFILE). File systems that others are stacked on make any type.
     fn tmpfile(&self, new: &New) -> Result<Arc<dyn Inode>> {
         Err(Errno::EOPNOTSUPP)
     }

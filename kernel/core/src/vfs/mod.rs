@@ -23,7 +23,7 @@ pub mod walk;
 pub use dentry::Dentry;
 pub use dirfile::{DirFile, fill_dents};
 pub use inode::{
-    Attr, Caching, DirList, FileSystem, Inode, New, Perm, SetAttr, SpecialSlot, Statfs, Time, kind, major, makedev, minor,
+    Attr, Caching, DirList, FileSystem, Inode, New, Perm, SetAttr, SpecialSlot, Statfs, Time, anon_dev, kind, major, makedev, minor,
     now,
 };
 pub use kernel::{kcreate_file, kmkdir, kmkdir_p, kopen, ksymlink, mount_at};
