@@ -13,6 +13,8 @@ pub mod file;
 pub mod io;
 pub mod irq;
 pub mod mm;
+pub mod procinfo;
+pub mod ram;
 pub mod ranks;
 pub mod signal;
 pub mod task;

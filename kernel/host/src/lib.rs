@@ -13,6 +13,7 @@ pub mod file;
 pub mod interruptible;
 pub mod mem;
 pub mod process;
+pub mod ram;
 pub mod raw;
 pub mod seccomp;
 pub mod sync;
@@ -20,5 +21,6 @@ pub mod thread;
 pub mod time;
 pub mod user;
 pub mod user_futex;
+pub mod volume;
 
 pub use abi::{Errno, Result};

@@ -140,6 +140,26 @@ pub fn zero(dst: u64, n: usize) -> core::result::Result<(), usize> {
     if left == 0 { Ok(()) } else { Err(n - left) }
 }
 
+/// Copies kernel memory that no Rust object owns (the RAM window) to application memory; how much was copied.
+pub(crate) fn copy_raw_out(dst: u64, src: u64, n: u64) -> Result<usize> {
+    if !layout::user_range_ok(dst, n) {
+        return Err(Errno::EFAULT);
+    }
+    // SAFETY: dst is application memory (range checked), src is in the window (checked by `ram`); faults are fixed up.
+    let left = unsafe { lodger_user_copy(dst, src, n) }.rax;
+    if left == n && n > 0 { Err(Errno::EFAULT) } else { Ok((n - left) as usize) }
+}
+
+/// The other way round.
+pub(crate) fn copy_raw_in(dst: u64, src: u64, n: u64) -> Result<usize> {
+    if !layout::user_range_ok(src, n) {
+        return Err(Errno::EFAULT);
+    }
+    // SAFETY: src is application memory (range checked), dst is in the window (checked by `ram`); faults are fixed up.
+    let left = unsafe { lodger_user_copy(dst, src, n) }.rax;
+    if left == n && n > 0 { Err(Errno::EFAULT) } else { Ok((n - left) as usize) }
+}
+
 /// Reads an aligned 32-bit word of application memory.
 ///
 /// # Errors

@@ -4,11 +4,13 @@
 //! maps the image into an empty address space.
 
 mod elf;
+mod find;
 mod stack;
 
 pub use stack::check_size;
 
 pub use elf::Header;
+pub use find::{exec_ids, open_exec};
 
 use crate::file::File;
 use crate::io::IoBuf;

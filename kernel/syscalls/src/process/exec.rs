@@ -12,7 +12,7 @@ use core_::signal::{Action, SigHand, sig};
 use core_::task::{Cap, Cred, Exit, Restart, Thread, rlimit};
 use core_::uaccess::{self, UserPtr};
 use core_::wait::{Interrupt, wait_on};
-use core_::{Errno, Mutex, Result, counters, current, vfs};
+use core_::{Errno, Mutex, Result, counters, current};
 use trap::thread::Kind;
 
 /// Most strings of one execve.
@@ -65,8 +65,8 @@ fn exec(dirfd: Option<i32>, path: Vec<u8>, argv: u64, envp: u64, flags: u32) -> 
         // Linux since 5.18: an empty argument list becomes [""].
         argv.push(Vec::new());
     }
-    let (file, name) = vfs::open_exec(dirfd, &path, flags & AT_EMPTY_PATH != 0, flags & AT_SYMLINK_NOFOLLOW == 0)?;
-    let program = Program::open(file, name, argv, envp, &|p| vfs::open_exec(None, p, false, true).map(|f| f.0))?;
+    let (file, name) = core_::exec::open_exec(dirfd, &path, flags & AT_EMPTY_PATH != 0, flags & AT_SYMLINK_NOFOLLOW == 0)?;
+    let program = Program::open(file, name, argv, envp, &|p| core_::exec::open_exec(None, p, false, true).map(|f| f.0))?;
     run(program)
 }
 
@@ -174,7 +174,7 @@ fn new_cred(me: &Thread, program: &Program) -> (Cred, bool) {
     let mut c = (*me.cred()).clone();
     let old = (c.euid, c.egid);
     if !c.no_new_privs {
-        if let Some((mode, uid, gid)) = vfs::exec_ids(&program.file) {
+        if let Some((mode, uid, gid)) = core_::exec::exec_ids(&program.file) {
             if mode & 0o4000 != 0 {
                 c.euid = uid;
             }

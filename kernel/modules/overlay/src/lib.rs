@@ -1,0 +1,4 @@
+//! todo
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
