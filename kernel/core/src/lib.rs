@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+pub mod anon;
 pub mod counters;
 pub mod fd;
 pub mod file;
 pub mod io;
 pub mod mm;
+pub mod net;
 pub mod ranks;
 pub mod signal;
 pub mod task;
