@@ -4,7 +4,12 @@
 extern crate alloc;
 
 pub mod args;
+mod epoll;
+mod event;
+mod pipe;
+mod poll;
 pub mod table;
+mod time;
 
 pub use args::{Args, Kind};
 pub use table::{CALLS, Call, Support};

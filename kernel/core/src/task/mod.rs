@@ -11,7 +11,7 @@ mod tree;
 
 pub use cred::{Cap, Cred};
 pub use process::{Exit, Process, Rlimit, State, Usage, rlimit};
-pub use thread::Thread;
+pub use thread::{AltStack, Restart, Thread};
 pub use tree::{Session, TREE, Tree};
 
 /// The calling thread.
