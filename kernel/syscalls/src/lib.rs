@@ -4,10 +4,12 @@
 extern crate alloc;
 
 pub mod args;
+mod cmsg;
 mod epoll;
 mod event;
 mod pipe;
 mod poll;
+mod socket;
 pub mod table;
 mod time;
 
