@@ -76,7 +76,8 @@ pub fn bind(a: &Args) -> Result<i64> {
 }
 
 pub fn listen(a: &Args) -> Result<i64> {
-    net::of(&get(a.fd(0))?)?.socket.listen(a.int(1))?;
+    let f = get(a.fd(0))?;
+    net::of(&f)?.socket.listen(a.int(1))?;
     Ok(0)
 }
 
@@ -111,13 +112,15 @@ fn do_accept(a: &Args, flags: u32) -> Result<i64> {
 }
 
 pub fn getsockname(a: &Args) -> Result<i64> {
-    let name = net::of(&get(a.fd(0))?)?.socket.name()?;
+    let f = get(a.fd(0))?;
+    let name = net::of(&f)?.socket.name()?;
     write_addr(a.u64(1), a.ptr(2), &name)?;
     Ok(0)
 }
 
 pub fn getpeername(a: &Args) -> Result<i64> {
-    let name = net::of(&get(a.fd(0))?)?.socket.peer_name()?;
+    let f = get(a.fd(0))?;
+    let name = net::of(&f)?.socket.peer_name()?;
     write_addr(a.u64(1), a.ptr(2), &name)?;
     Ok(0)
 }
