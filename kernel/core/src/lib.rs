@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+pub mod anon;
 pub mod counters;
 pub mod exec;
 pub mod fd;
@@ -15,6 +16,7 @@ pub mod irq;
 pub mod mm;
 pub mod procinfo;
 pub mod ram;
+pub mod net;
 pub mod ranks;
 pub mod signal;
 pub mod task;

@@ -10,7 +10,14 @@ pub mod misc;
 pub mod mm;
 pub mod process;
 pub mod signal;
+mod cmsg;
+mod epoll;
+mod event;
+mod pipe;
+mod poll;
+mod socket;
 pub mod table;
+mod time;
 
 pub use args::{Args, Kind};
 pub use table::{CALLS, Call, Support};

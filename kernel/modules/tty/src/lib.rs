@@ -1,0 +1,3 @@
+//! Local sockets.
+#![no_std]
+#![forbid(unsafe_code)]
