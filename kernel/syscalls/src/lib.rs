@@ -4,6 +4,13 @@
 extern crate alloc;
 
 pub mod args;
+pub mod attr;
+pub mod dir;
+pub mod mount;
+pub mod open;
+mod path;
+pub mod rw;
+pub mod stat;
 pub mod table;
 
 pub use args::{Args, Kind};
