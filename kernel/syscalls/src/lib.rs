@@ -16,6 +16,13 @@ mod event;
 mod pipe;
 mod poll;
 mod socket;
+pub mod attr;
+pub mod dir;
+pub mod mount;
+pub mod open;
+mod path;
+pub mod rw;
+pub mod stat;
 pub mod table;
 mod time;
 

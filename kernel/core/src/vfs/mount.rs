@@ -201,3 +201,28 @@ pub fn anon_path(inode: Arc<dyn Inode>, name: &[u8]) -> Result<Path> {
 pub fn anon_root() -> Result<Arc<dyn Inode>> {
     Ok(ANON.lock().as_ref().ok_or(Errno::ENOSYS)?.fs.root())
 }
+
+/// Makes a new file system of a kind from mount(2)'s data.
+pub type MakeFs = fn(data: &[u8]) -> Result<Arc<dyn FileSystem>>;
+
+static KINDS: Mutex<Vec<(&'static [u8], MakeFs)>> = host::sync::mutex(Vec::new());
+
+/// Lets mount(2) make file systems of kind `name`; boot registers what it has.
+pub fn register_fs(name: &'static [u8], make: MakeFs) {
+    KINDS.lock().push((name, make));
+}
+
+/// A new file system of kind `name`.
+///
+/// # Errors
+/// `ENODEV` for a kind that does not exist; the file system's.
+pub fn make_fs(name: &[u8], data: &[u8]) -> Result<Arc<dyn FileSystem>> {
+    let make = KINDS.lock().iter().find(|(n, _)| *n == name).map(|(_, m)| *m);
+    make.ok_or(Errno::ENODEV)?(data)
+}
+
+/// The names of all registered kinds.
+#[must_use]
+pub fn fs_kinds() -> Vec<&'static [u8]> {
+    KINDS.lock().iter().map(|(n, _)| *n).collect()
+}
