@@ -55,6 +55,20 @@ pub fn wait(epfd: i32, events: &mut [Event], timeout_ms: i32) -> Result<usize> {
     Errno::from_ret(unsafe { syscall!(epoll_pwait, epfd, events.as_mut_ptr(), events.len(), timeout_ms, 0, 8) })
 }
 
+static CHILDREN_FD: core::sync::atomic::AtomicI32 = core::sync::atomic::AtomicI32::new(-1);
+
+/// Tells the descriptor on which SIGCHLD arrives.
+pub fn set_children_fd(fd: i32) {
+    CHILDREN_FD.store(fd, core::sync::atomic::Ordering::Relaxed);
+}
+
+/// Takes what has arrived there, so that the next is news again.
+pub fn drain_signals() {
+    let mut buf = [0u8; 128 * 8];
+    let fd = CHILDREN_FD.load(core::sync::atomic::Ordering::Relaxed);
+    while crate::file::read(fd, &mut buf).is_ok_and(|n| n > 0) {}
+}
+
 /// Reaps ended host children of the supervisor: their pids and waitid(2)'s code and status.
 pub fn reap(mut each: impl FnMut(u32, i32, i32)) {
     const P_ALL: u32 = 0;

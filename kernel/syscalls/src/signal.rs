@@ -333,21 +333,3 @@ pub fn rt_sigreturn(_: &Args) -> Result<i64> {
     }
     Ok(0)
 }
-
-/// restart_syscall(2): goes on with a sleep that a signal without a handler interrupted.
-pub fn restart_syscall(_: &Args) -> Result<i64> {
-    use core_::task::Restart;
-    let r = core::mem::replace(&mut *current().restart.lock(), Restart::None);
-    match r {
-        Restart::None => Err(Errno::EINTR),
-        Restart::Futex { addr, val, flags, deadline, bitset } => super::futex::resume(addr, val, flags, deadline, bitset),
-        other => RESUME.get().map_or(Err(Errno::EINTR), |f| f(other)),
-    }
-}
-
-static RESUME: host::sync::Once<fn(core_::task::Restart) -> Result<i64>> = host::sync::Once::new();
-
-/// Sets what resumes sleeps and polls.
-pub fn on_resume(f: &'static fn(core_::task::Restart) -> Result<i64>) {
-    RESUME.set(f);
-}

@@ -282,7 +282,7 @@ table! {
     216 remap_file_pages() missing Missing "";
     217 getdents64(fd: Fd, dirp: Ptr, count: Size) dir::getdents64 Full "";
     218 set_tid_address(tidptr: Hex) crate::process::ids::set_tid_address Full "";
-    219 restart_syscall() crate::signal::restart_syscall Full "";
+    219 restart_syscall() crate::time::restart_syscall Full "";
     220 semtimedop() missing Missing "";
     221 fadvise64(fd: Fd, offset: Off, len: Size, advice: Int) rw::fadvise64 Full "";
     222 timer_create(clockid: Int, sevp: Ptr, timerid: Ptr) crate::time::timer_create Full "";

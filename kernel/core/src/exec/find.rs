@@ -31,6 +31,15 @@ pub fn open_exec(dirfd: Option<i32>, path: &[u8], empty: bool, follow: bool) -> 
     Ok((open_program(&walk, p)?, name))
 }
 
+/// [`open_exec`] with a prepared walk, without a calling thread.
+///
+/// # Errors
+/// As [`open_exec`].
+pub fn open_exec_as(walk: &mut Walk, path: &[u8]) -> Result<Arc<File>> {
+    let p = walk.lookup(path, true)?;
+    open_program(walk, p)
+}
+
 fn open_program(walk: &Walk, p: Path) -> Result<Arc<File>> {
     let inode = p.inode()?.clone();
     match inode.kind() {

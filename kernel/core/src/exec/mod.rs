@@ -10,7 +10,7 @@ mod stack;
 pub use stack::check_size;
 
 pub use elf::Header;
-pub use find::{exec_ids, open_exec};
+pub use find::{exec_ids, open_exec, open_exec_as};
 
 use crate::file::File;
 use crate::io::IoBuf;

@@ -11,7 +11,7 @@
 pub mod dentry;
 mod dirfile;
 pub mod inode;
-mod kernel;
+pub mod kernel;
 pub mod locks;
 pub mod mount;
 mod open;

@@ -32,11 +32,11 @@ pub trait Machine: Send + Sync {
     /// # Errors
     /// A sentence for the VMM.
     fn start(&self) -> Result<Ready, String>;
-    /// Starts a command; its guest pid.
+    /// Starts a command and sends STARTED.
     ///
     /// # Errors
     /// The errno, and a sentence.
-    fn spawn(&self, s: Spawn) -> Result<u32, (Errno, String)>;
+    fn spawn(&self, s: Spawn) -> Result<(), (Errno, String)>;
     /// # Errors
     /// `ESRCH`, `EINVAL`.
     fn signal(&self, spawn: u32, signo: u32, scope: u32) -> Result<(), Errno>;
@@ -133,9 +133,8 @@ fn one(machine: &dyn Machine, kind: u32, id: u32, mut r: Reader) -> Result<(), S
             Ok(())
         }
         wire::SPAWN => {
-            match machine.spawn(Spawn::read(id, &mut r).map_err(bad)?) {
-                Ok(pid) => send(Writer::new(wire::STARTED, id).u32(pid)),
-                Err((e, text)) => send(Writer::new(wire::SPAWN_FAILED, id).u32(u32::from(e.0)).bytes(text.as_bytes())),
+            if let Err((e, text)) = machine.spawn(Spawn::read(id, &mut r).map_err(bad)?) {
+                send(Writer::new(wire::SPAWN_FAILED, id).u32(u32::from(e.0)).bytes(text.as_bytes()));
             }
             Ok(())
         }
