@@ -30,7 +30,6 @@ pub mod seal {
     pub const GROW: u32 = 4;
     pub const WRITE: u32 = 8;
     pub const FUTURE_WRITE: u32 = 16;
-    pub const EXEC: u32 = 32;
     pub const ALL: u32 = 63;
 }
 
