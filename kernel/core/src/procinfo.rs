@@ -52,6 +52,10 @@ pub trait ProcInfo: Send + Sync {
     fn tty(&self, p: &Process) -> (u64, i32) {
         (0, -1)
     }
+    /// Bytes of private memory of all processes together, for /proc/meminfo.
+    fn anon_bytes(&self) -> u64 {
+        0
+    }
     /// State letter of a thread as ps shows it: R, S, D, T, Z.
     fn state(&self, t: &Thread) -> u8 {
         b'S'

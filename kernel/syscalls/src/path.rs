@@ -1,11 +1,11 @@
 //! What the path calls have in common: directory descriptors, paths from application memory, AT_* flags.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core_::file::File;
 use core_::uaccess::read_path;
 use core_::vfs::{Path, Walk};
 use core_::{Errno, Result, current};
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 pub const AT_FDCWD: i32 = -100;
 pub const AT_SYMLINK_NOFOLLOW: u32 = 0x100;

@@ -189,7 +189,9 @@ impl Dentry {
         }
         let name: Arc<[u8]> = Arc::from(name);
         let d = Self::make(found, Some(self.clone()), name.clone());
-        if caching == Caching::Forever || (caching == Caching::Revalidate && !d.is_negative()) {
+        // What changes all the time is not worth a cache entry, nor are its directories (/proc/PID).
+        let lasting = d.inode.as_ref().is_some_and(|i| i.caching() != Caching::Never);
+        if caching == Caching::Forever || (caching == Caching::Revalidate && lasting) {
             self.children.lock().insert(name, d.clone());
             if COUNT.load(Ordering::Relaxed) > MAX_CACHED {
                 shrink_children(self);

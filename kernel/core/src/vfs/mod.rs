@@ -24,8 +24,8 @@ pub mod walk;
 pub use dentry::Dentry;
 pub use dirfile::{DirFile, fill_dents};
 pub use inode::{
-    Attr, Caching, DirList, FileSystem, Inode, New, Perm, SetAttr, SpecialSlot, Statfs, Time, anon_dev, kind, major, makedev, minor,
-    now,
+    Attr, Caching, DirList, FileSystem, Inode, New, Perm, SetAttr, SpecialSlot, Statfs, Time, anon_dev, kind, major,
+    makedev, minor, now,
 };
 pub use kernel::{kcreate_file, kmkdir, kmkdir_p, kmknod, kopen, ksymlink, mount_at};
 pub use mount::{Mount, anon_path, anon_root, bind, mount_on, mount_root, ms, set_anon, umount};

@@ -51,7 +51,11 @@ impl Entries for Dir {
             return Ok(Arc::new(Node { dev: self.dev, number }));
         }
         // Only the plain decimal form is a name.
-        if name.is_empty() || name.len() > 9 || !name.iter().all(u8::is_ascii_digit) || (name[0] == b'0' && name.len() > 1) {
+        if name.is_empty()
+            || name.len() > 9
+            || !name.iter().all(u8::is_ascii_digit)
+            || (name[0] == b'0' && name.len() > 1)
+        {
             return Err(Errno::ENOENT);
         }
         let n = name.iter().fold(0, |n, d| n * 10 + u32::from(d - b'0'));

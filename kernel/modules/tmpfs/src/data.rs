@@ -72,7 +72,11 @@ fn cut(mut iov: Vec<IoVec>, n: u64) -> Vec<IoVec> {
 fn copy_out(dst: &mut IoBuf, at: u64, n: u64, hot: bool) -> Result<usize> {
     let got = if let Some(v) = dst.user_single() {
         let len = n.min(v.len);
-        if hot { host::ram::to_user(v.base, at, len)? } else { host::ram::pread_user(&[IoVec { base: v.base, len }], at)? }
+        if hot {
+            host::ram::to_user(v.base, at, len)?
+        } else {
+            host::ram::pread_user(&[IoVec { base: v.base, len }], at)?
+        }
     } else if let Some(pieces) = dst.user_pieces() {
         host::ram::pread_user(&cut(pieces, n), at)?
     } else {
@@ -451,7 +455,8 @@ impl FileData {
 
     pub fn map_extents(&self, off: u64, len: u64, kind: MapKind) -> Result<Vec<Extent>> {
         let _writer = self.writer.lock();
-        if kind == MapKind::SharedWrite && self.seals.load(Ordering::Relaxed) & (seal::WRITE | seal::FUTURE_WRITE) != 0 {
+        if kind == MapKind::SharedWrite && self.seals.load(Ordering::Relaxed) & (seal::WRITE | seal::FUTURE_WRITE) != 0
+        {
             return Err(Errno::EPERM);
         }
         let page = off / FRAME;
