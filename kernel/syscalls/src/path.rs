@@ -33,10 +33,11 @@ pub fn base(dirfd: i32) -> Result<Option<Path>> {
 /// A walk for `path`: the descriptor is only looked at where the path is relative.
 pub fn walk(dirfd: i32, path: &[u8]) -> Result<Walk> {
     let b = if path.first() == Some(&b'/') { None } else { base(dirfd)? };
-    if let Some(p) = &b {
-        if !path.is_empty() && !p.dentry.is_dir() {
-            return Err(Errno::ENOTDIR);
-        }
+    if let Some(p) = &b
+        && !path.is_empty()
+        && !p.dentry.is_dir()
+    {
+        return Err(Errno::ENOTDIR);
     }
     Ok(Walk::new(b))
 }

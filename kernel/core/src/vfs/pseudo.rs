@@ -76,7 +76,7 @@ pub struct Text {
 
 impl Text {
     #[must_use]
-    pub fn new(id: Id, make: impl Fn() -> Result<Vec<u8>> + Send + Sync + 'static) -> Arc<dyn Inode> {
+    pub fn inode(id: Id, make: impl Fn() -> Result<Vec<u8>> + Send + Sync + 'static) -> Arc<dyn Inode> {
         Arc::new(Text { id, make: Arc::new(make), store: None })
     }
 
@@ -172,7 +172,7 @@ pub struct Link {
 
 impl Link {
     #[must_use]
-    pub fn new(id: Id, target: impl Fn() -> Result<Vec<u8>> + Send + Sync + 'static) -> Arc<dyn Inode> {
+    pub fn inode(id: Id, target: impl Fn() -> Result<Vec<u8>> + Send + Sync + 'static) -> Arc<dyn Inode> {
         Arc::new(Link { id, target: Arc::new(target), magic: None })
     }
 
@@ -211,7 +211,7 @@ pub struct Fixed {
 
 impl Fixed {
     #[must_use]
-    pub fn new(id: Id, entries: Vec<(&str, Arc<dyn Inode>)>) -> Arc<dyn Inode> {
+    pub fn inode(id: Id, entries: Vec<(&str, Arc<dyn Inode>)>) -> Arc<dyn Inode> {
         Arc::new(Fixed { id, entries: entries.into_iter().map(|(n, i)| (n.as_bytes().to_vec(), i)).collect() })
     }
 }
@@ -259,7 +259,7 @@ pub struct Changing<E> {
 
 impl<E: Entries> Changing<E> {
     #[must_use]
-    pub fn new(id: Id, caching: Caching, entries: E) -> Arc<dyn Inode> {
+    pub fn inode(id: Id, caching: Caching, entries: E) -> Arc<dyn Inode> {
         Arc::new(Changing { id, caching, entries })
     }
 }

@@ -76,10 +76,10 @@ impl Walk {
     /// Applies the flags of openat2(2): a walk confined to `base`.
     pub fn confine(&mut self, resolve: Resolve) {
         self.resolve = resolve;
-        if resolve.intersects(Resolve::IN_ROOT | Resolve::BENEATH) {
-            if let Some(b) = &self.base {
-                self.root = b.clone();
-            }
+        if resolve.intersects(Resolve::IN_ROOT | Resolve::BENEATH)
+            && let Some(b) = &self.base
+        {
+            self.root = b.clone();
         }
     }
 

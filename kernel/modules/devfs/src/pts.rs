@@ -20,7 +20,7 @@ impl PtsFs {
     #[must_use]
     pub fn new() -> Arc<PtsFs> {
         let dev = anon_dev();
-        Arc::new(PtsFs { root: Changing::new(Id::root(dev, 1, 0o755), Caching::Never, Dir { dev }), dev })
+        Arc::new(PtsFs { root: Changing::inode(Id::root(dev, 1, 0o755), Caching::Never, Dir { dev }), dev })
     }
 }
 

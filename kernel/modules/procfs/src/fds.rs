@@ -43,7 +43,7 @@ impl Entries for Fds {
         let number = ino(who.tid(), 0x1000 + fd * 2 + u32::from(self.info));
         if self.info {
             let id = Id { dev: self.dev, ino: number, mode: 0o400, uid, gid };
-            return Ok(Text::new(id, move || {
+            return Ok(Text::inode(id, move || {
                 let (f, cloexec) = get(&who, fd)?;
                 Ok(info(&f, cloexec))
             }));
@@ -52,7 +52,7 @@ impl Entries for Fds {
         let id = Id { dev: self.dev, ino: number, mode, uid, gid };
         Ok(Link::magic(
             id,
-            move || Ok(vfs::file_text(&*get(&who, fd)?.0, &current().fs().root())),
+            move || Ok(vfs::file_text(&get(&who, fd)?.0, &current().fs().root())),
             move || vfs::path_of_file(&get(&who, fd)?.0),
         ))
     }

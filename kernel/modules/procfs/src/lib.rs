@@ -39,17 +39,17 @@ impl ProcFs {
             Id::root(dev, ino, mode)
         };
         for (name, make) in system::FILES {
-            fixed.insert(name, Text::new(id(0o444), *make));
+            fixed.insert(name, Text::inode(id(0o444), *make));
         }
-        fixed.insert("self", Link::new(id(0o777), || Ok(format!("{}", current().process.pid).into_bytes())));
+        fixed.insert("self", Link::inode(id(0o777), || Ok(format!("{}", current().process.pid).into_bytes())));
         fixed.insert(
             "thread-self",
-            Link::new(id(0o777), || Ok(format!("{}/task/{}", current().process.pid, current().tid()).into_bytes())),
+            Link::inode(id(0o777), || Ok(format!("{}/task/{}", current().process.pid, current().tid()).into_bytes())),
         );
-        fixed.insert("mounts", Link::new(id(0o777), || Ok(b"self/mounts".to_vec())));
-        fixed.insert("net", Link::new(id(0o777), || Ok(b"self/net".to_vec())));
+        fixed.insert("mounts", Link::inode(id(0o777), || Ok(b"self/mounts".to_vec())));
+        fixed.insert("net", Link::inode(id(0o777), || Ok(b"self/net".to_vec())));
         fixed.insert("sys", sys::tree(dev));
-        let root = Changing::new(Id::root(dev, 1, 0o555), Caching::Revalidate, Root { dev, fixed });
+        let root = Changing::inode(Id::root(dev, 1, 0o555), Caching::Revalidate, Root { dev, fixed });
         Arc::new(ProcFs { root, dev })
     }
 }

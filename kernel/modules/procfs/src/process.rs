@@ -101,7 +101,7 @@ pub fn dir(dev: u64, pid: u32, task: Option<u32>) -> Arc<dyn Inode> {
     let who = Who { pid, task };
     let (uid, gid) = who.owner();
     let n = u32::from(task.is_some()) * 0x800;
-    Changing::new(Id { dev, ino: ino(who.tid(), n), mode: 0o555, uid, gid }, Caching::Never, Dir { dev, who })
+    Changing::inode(Id { dev, ino: ino(who.tid(), n), mode: 0o555, uid, gid }, Caching::Never, Dir { dev, who })
 }
 
 struct Dir {
@@ -135,12 +135,12 @@ impl Dir {
             "fd" | "fdinfo" => {
                 let info = name == "fdinfo";
                 let mode = if info { 0o555 } else { 0o500 };
-                Changing::new(self.id(n, mode), Caching::Never, Fds { dev: self.dev, who, info })
+                Changing::inode(self.id(n, mode), Caching::Never, Fds { dev: self.dev, who, info })
             }
-            "net" => Fixed::new(self.id(n, 0o555), Vec::new()),
+            "net" => Fixed::inode(self.id(n, 0o555), Vec::new()),
             "ns" => namespaces(self.id(n, 0o511)),
             "task" if who.task.is_none() => {
-                Changing::new(self.id(n, 0o555), Caching::Never, Tasks { dev: self.dev, pid: who.pid })
+                Changing::inode(self.id(n, 0o555), Caching::Never, Tasks { dev: self.dev, pid: who.pid })
             }
             _ => return Err(Errno::ENOENT),
         })
@@ -181,9 +181,9 @@ fn namespaces(id: Id) -> Arc<dyn Inode> {
     ];
     let link = |(name, n): (&'static str, u32)| {
         let id = Id { ino: u64::from(n), mode: 0o777, ..id };
-        (name, Link::new(id, move || Ok(format!("{name}:[{n}]").into_bytes())))
+        (name, Link::inode(id, move || Ok(format!("{name}:[{n}]").into_bytes())))
     };
-    Fixed::new(id, all.into_iter().map(link).collect())
+    Fixed::inode(id, all.into_iter().map(link).collect())
 }
 
 fn comm(who: &Who) -> Result<Vec<u8>> {
@@ -226,7 +226,7 @@ impl Entries for Dir {
         if let Ok(i) = FILES.binary_search_by(|(n, _, _)| (*n).cmp(name)) {
             let (_, mode, make) = FILES[i];
             let who = self.who;
-            return Ok(Text::new(self.id(i, mode), move || make(&who)));
+            return Ok(Text::inode(self.id(i, mode), move || make(&who)));
         }
         let i = OTHERS.iter().position(|(n, _)| *n == name).ok_or(Errno::ENOENT)?;
         self.other(i, name)

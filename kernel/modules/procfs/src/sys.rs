@@ -21,7 +21,7 @@ impl Builder {
     }
 
     fn text(&mut self, make: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Arc<dyn Inode> {
-        Text::new(self.id(0o444), move || {
+        Text::inode(self.id(0o444), move || {
             let mut v = make();
             v.push(b'\n');
             Ok(v)
@@ -33,7 +33,7 @@ impl Builder {
     }
 
     fn dir(&mut self, entries: Vec<(&str, Arc<dyn Inode>)>) -> Arc<dyn Inode> {
-        Fixed::new(self.id(0o555), entries)
+        Fixed::inode(self.id(0o555), entries)
     }
 }
 

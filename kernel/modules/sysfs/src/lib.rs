@@ -29,11 +29,11 @@ impl Builder {
     }
 
     fn text(&mut self, make: impl Fn() -> String + Send + Sync + 'static) -> Arc<dyn Inode> {
-        Text::new(self.id(0o444), move || Ok(make().into_bytes()))
+        Text::inode(self.id(0o444), move || Ok(make().into_bytes()))
     }
 
     fn dir(&mut self, entries: Vec<(&str, Arc<dyn Inode>)>) -> Arc<dyn Inode> {
-        Fixed::new(self.id(0o755), entries)
+        Fixed::inode(self.id(0o755), entries)
     }
 }
 
@@ -86,7 +86,7 @@ impl SysFs {
         let cgroup = b.dir(Vec::new());
         let fs = b.dir(alloc::vec![("cgroup", cgroup)]);
         let (class, block, bus, module) = (b.dir(Vec::new()), b.dir(Vec::new()), b.dir(Vec::new()), b.dir(Vec::new()));
-        let root = Fixed::new(
+        let root = Fixed::inode(
             Id::root(dev, 1_000_000, 0o555),
             alloc::vec![
                 ("devices", devices),

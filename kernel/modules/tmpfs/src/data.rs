@@ -421,11 +421,11 @@ impl FileData {
                 continue;
             }
             let f = self.new_frames(page, end - page)?;
-            if !f.fresh {
-                if let Err(e) = ram::clear(f.first, f.len) {
-                    self.give_back(alloc::vec![(f.first, f.len)]);
-                    return Err(e);
-                }
+            if !f.fresh
+                && let Err(e) = ram::clear(f.first, f.len)
+            {
+                self.give_back(alloc::vec![(f.first, f.len)]);
+                return Err(e);
             }
             let mut st = self.state.lock();
             st.extents.insert(Run { page, frame: f.first, len: f.len });
@@ -465,10 +465,10 @@ impl FileData {
             return Ok(Vec::new());
         }
         // Holes get memory so that mapping and file are one; where there is none, a reader can do without.
-        if let Err(e) = self.fill(page, end) {
-            if kind == MapKind::SharedWrite {
-                return Err(e);
-            }
+        if let Err(e) = self.fill(page, end)
+            && kind == MapKind::SharedWrite
+        {
+            return Err(e);
         }
         let fd = host::ram::fd();
         let mut out = Vec::new();
