@@ -48,6 +48,14 @@ pub trait ProcInfo: Send + Sync {
         let u = *p.usage.lock();
         (u.utime_us, u.stime_us)
     }
+    /// Controlling terminal's device number and its foreground process group.
+    fn tty(&self, p: &Process) -> (u64, i32) {
+        (0, -1)
+    }
+    /// Bytes of private memory of all processes together, for /proc/meminfo.
+    fn anon_bytes(&self) -> u64 {
+        0
+    }
     /// State letter of a thread as ps shows it: R, S, D, T, Z.
     fn state(&self, t: &Thread) -> u8 {
         b'S'

@@ -44,18 +44,18 @@ pub fn init(fd: i32, bytes: u64) {
 pub fn alloc(n: u64, near: Option<u64>) -> Result<Frames> {
     let mut p = FRAMES.lock();
     // Continuing a run beats reuse: a file in one run is mapped and copied in one piece.
-    if let Some(at) = near {
-        if let Some((first, len)) = p.fresh.take(n, Some(at)) {
-            if first == at || p.used.total() == 0 {
-                return Ok(Frames { first, len, fresh: true });
-            }
-            p.fresh.insert(first, len);
+    if let Some(at) = near
+        && let Some((first, len)) = p.fresh.take(n, Some(at))
+    {
+        if first == at || p.used.total() == 0 {
+            return Ok(Frames { first, len, fresh: true });
         }
+        p.fresh.insert(first, len);
     }
-    if n <= 16 {
-        if let Some((first, len)) = p.used.take(n, None) {
-            return Ok(Frames { first, len, fresh: false });
-        }
+    if n <= 16
+        && let Some((first, len)) = p.used.take(n, None)
+    {
+        return Ok(Frames { first, len, fresh: false });
     }
     if let Some((first, len)) = p.fresh.take(n, None) {
         return Ok(Frames { first, len, fresh: true });

@@ -164,4 +164,3 @@ pub fn flistxattr(fd: i32, buf: &mut [u8]) -> Result<usize> {
     // SAFETY: the buffer is valid.
     Errno::from_ret(unsafe { syscall!(flistxattr, fd, buf.as_mut_ptr(), buf.len()) })
 }
-

@@ -67,19 +67,20 @@ impl ExtentMap {
         debug_assert!(self.next_data(run.page).is_none_or(|p| p >= run.page + run.len), "page has a frame");
         self.pages += run.len;
         let Run { mut page, mut frame, mut len } = run;
-        if let Some((&p, &(f, l))) = self.map.range(..page).next_back() {
-            if p + l == page && f + l == frame {
-                self.map.remove(&p);
-                page = p;
-                frame = f;
-                len += l;
-            }
+        if let Some((&p, &(f, l))) = self.map.range(..page).next_back()
+            && p + l == page
+            && f + l == frame
+        {
+            self.map.remove(&p);
+            page = p;
+            frame = f;
+            len += l;
         }
-        if let Some(&(f, l)) = self.map.get(&(page + len)) {
-            if frame + len == f {
-                self.map.remove(&(page + len));
-                len += l;
-            }
+        if let Some(&(f, l)) = self.map.get(&(page + len))
+            && frame + len == f
+        {
+            self.map.remove(&(page + len));
+            len += l;
         }
         self.map.insert(page, (frame, len));
     }

@@ -48,14 +48,13 @@ impl RangeSet {
         if n == 0 {
             return None;
         }
-        if let Some(at) = near {
-            if let Some((&s, &l)) = self.map.range(..=at).next_back() {
-                if at < s + l {
-                    let got = n.min(s + l - at);
-                    self.cut(s, l, at, got);
-                    return Some((at, got));
-                }
-            }
+        if let Some(at) = near
+            && let Some((&s, &l)) = self.map.range(..=at).next_back()
+            && at < s + l
+        {
+            let got = n.min(s + l - at);
+            self.cut(s, l, at, got);
+            return Some((at, got));
         }
         // A bounded search: fragmentation must not make an allocation slow.
         let (s, l) = {

@@ -336,7 +336,9 @@ pub fn memfd_create(a: &Args) -> Result<i64> {
     const SEAL_SEAL: u32 = 1;
     const SEAL_EXEC: u32 = 32;
     let flags = a.u32(1);
-    if flags & !(CLOEXEC | ALLOW_SEALING | NOEXEC_SEAL | EXEC) != 0 || flags & (NOEXEC_SEAL | EXEC) == NOEXEC_SEAL | EXEC {
+    if flags & !(CLOEXEC | ALLOW_SEALING | NOEXEC_SEAL | EXEC) != 0
+        || flags & (NOEXEC_SEAL | EXEC) == NOEXEC_SEAL | EXEC
+    {
         return Err(Errno::EINVAL);
     }
     let mut name: Vec<u8> = b"memfd:".to_vec();

@@ -1,11 +1,11 @@
 //! What the path calls have in common: directory descriptors, paths from application memory, AT_* flags.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core_::file::File;
 use core_::uaccess::read_path;
 use core_::vfs::{Path, Walk};
 use core_::{Errno, Result, current};
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 pub const AT_FDCWD: i32 = -100;
 pub const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
@@ -33,10 +33,11 @@ pub fn base(dirfd: i32) -> Result<Option<Path>> {
 /// A walk for `path`: the descriptor is only looked at where the path is relative.
 pub fn walk(dirfd: i32, path: &[u8]) -> Result<Walk> {
     let b = if path.first() == Some(&b'/') { None } else { base(dirfd)? };
-    if let Some(p) = &b {
-        if !path.is_empty() && !p.dentry.is_dir() {
-            return Err(Errno::ENOTDIR);
-        }
+    if let Some(p) = &b
+        && !path.is_empty()
+        && !p.dentry.is_dir()
+    {
+        return Err(Errno::ENOTDIR);
     }
     Ok(Walk::new(b))
 }

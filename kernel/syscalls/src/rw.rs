@@ -275,8 +275,10 @@ pub fn splice(a: &Args) -> Result<i64> {
     if !from.file.readable() || !to.file.writable() {
         return Err(Errno::EBADF);
     }
-    let pipe = |s: &Side| s.file.ops().link_text(&s.file).is_some_and(|t| t.starts_with(b"pipe:"))
-        || s.file.inode().is_some_and(|i| i.kind() == kind::FIFO);
+    let pipe = |s: &Side| {
+        s.file.ops().link_text(&s.file).is_some_and(|t| t.starts_with(b"pipe:"))
+            || s.file.inode().is_some_and(|i| i.kind() == kind::FIFO)
+    };
     if !pipe(&from) && !pipe(&to) {
         return Err(Errno::EINVAL);
     }

@@ -150,10 +150,10 @@ impl Dentry {
     #[inline]
     pub fn child(self: &Arc<Dentry>, name: &[u8]) -> Result<Arc<Dentry>> {
         let dir = self.inode()?;
-        if dir.caching() == Caching::Forever {
-            if let Some(d) = self.children.lock().get(name) {
-                return Ok(d.clone());
-            }
+        if dir.caching() == Caching::Forever
+            && let Some(d) = self.children.lock().get(name)
+        {
+            return Ok(d.clone());
         }
         let _dir = self.lock_dir();
         self.child_locked(name)
@@ -164,10 +164,10 @@ impl Dentry {
         let dir = self.inode()?;
         let caching = dir.caching();
         let cached = self.children.lock().get(name).cloned();
-        if caching == Caching::Forever {
-            if let Some(d) = cached {
-                return Ok(d);
-            }
+        if caching == Caching::Forever
+            && let Some(d) = cached
+        {
+            return Ok(d);
         }
         if self.unlinked() {
             return Err(Errno::ENOENT);
@@ -177,10 +177,10 @@ impl Dentry {
             Err(Errno::ENOENT) => None,
             Err(e) => return Err(e),
         };
-        if let (Some(i), Some(d)) = (&found, &cached) {
-            if d.inode.as_ref().is_some_and(|old| Arc::ptr_eq(old, i)) {
-                return Ok(d.clone());
-            }
+        if let (Some(i), Some(d)) = (&found, &cached)
+            && d.inode.as_ref().is_some_and(|old| Arc::ptr_eq(old, i))
+        {
+            return Ok(d.clone());
         }
         if let Some(d) = cached {
             // The host changed the name's meaning behind our back.
@@ -189,7 +189,9 @@ impl Dentry {
         }
         let name: Arc<[u8]> = Arc::from(name);
         let d = Self::make(found, Some(self.clone()), name.clone());
-        if caching == Caching::Forever || (caching == Caching::Revalidate && !d.is_negative()) {
+        // What changes all the time is not worth a cache entry, nor are its directories (/proc/PID).
+        let lasting = d.inode.as_ref().is_some_and(|i| i.caching() != Caching::Never);
+        if caching == Caching::Forever || (caching == Caching::Revalidate && lasting) {
             self.children.lock().insert(name, d.clone());
             if COUNT.load(Ordering::Relaxed) > MAX_CACHED {
                 shrink_children(self);
@@ -235,10 +237,10 @@ impl Dentry {
             p.parent.replace(to.clone())
         };
         let replaced = to.children.lock().insert(new_name, child.clone());
-        if let Some(r) = &replaced {
-            if !Arc::ptr_eq(r, child) {
-                r.unlinked.store(true, Ordering::Relaxed);
-            }
+        if let Some(r) = &replaced
+            && !Arc::ptr_eq(r, child)
+        {
+            r.unlinked.store(true, Ordering::Relaxed);
         }
         drop((old, old_parent, replaced));
     }

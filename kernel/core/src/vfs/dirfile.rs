@@ -29,10 +29,8 @@ impl DirFile {
         if self.path.dentry.unlinked() {
             return Err(Errno::ENOENT);
         }
-        if !fresh {
-            if let Some(l) = self.list.lock().as_ref() {
-                return Ok(l.clone());
-            }
+        if !fresh && let Some(l) = self.list.lock().as_ref() {
+            return Ok(l.clone());
         }
         let l = self.path.inode()?.list()?;
         *self.list.lock() = Some(l.clone());

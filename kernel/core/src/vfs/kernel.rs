@@ -88,6 +88,15 @@ pub fn kcreate_file(path: &[u8], mode: u32, uid: u32, gid: u32, bytes: &[u8]) ->
     Ok(())
 }
 
+/// Makes a device node, FIFO or socket (`mode` with its type). Parents are made.
+///
+/// # Errors
+/// The file system's.
+pub fn kmknod(path: &[u8], mode: u32, uid: u32, gid: u32, rdev: u64) -> Result<()> {
+    parents(path)?;
+    make(path, &New { mode, uid, gid, rdev, target: b"" }).map(drop)
+}
+
 /// Makes a symbolic link, in place of what is there. Parents are made.
 ///
 /// # Errors

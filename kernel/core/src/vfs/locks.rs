@@ -196,20 +196,20 @@ pub fn get(file: &File, l: &Lock) -> Result<Option<Lock>> {
 /// A descriptor of `table` that referred to `file` was closed: the process's record locks on it go (fcntl(2)).
 #[inline]
 pub fn closed(table: &Arc<FdTable>, file: &File) {
-    if FILES.load(Ordering::SeqCst) != 0 {
-        if let Ok(key) = key(file) {
-            drop_range(key, Owner::table(table), 0, u64::MAX);
-        }
+    if FILES.load(Ordering::SeqCst) != 0
+        && let Ok(key) = key(file)
+    {
+        drop_range(key, Owner::table(table), 0, u64::MAX);
     }
 }
 
 /// The open file description goes.
 #[inline]
 pub fn file_gone(file: &File) {
-    if FILES.load(Ordering::SeqCst) != 0 {
-        if let Ok(key) = key(file) {
-            drop_range(key, Owner::ofd(file), 0, u64::MAX);
-            drop_range(key, Owner::flock(file), 0, u64::MAX);
-        }
+    if FILES.load(Ordering::SeqCst) != 0
+        && let Ok(key) = key(file)
+    {
+        drop_range(key, Owner::ofd(file), 0, u64::MAX);
+        drop_range(key, Owner::flock(file), 0, u64::MAX);
     }
 }

@@ -17,16 +17,17 @@ pub mod mount;
 mod open;
 mod ops;
 pub mod perm;
+pub mod pseudo;
 pub mod special;
 pub mod walk;
 
 pub use dentry::Dentry;
 pub use dirfile::{DirFile, fill_dents};
 pub use inode::{
-    Attr, Caching, DirList, FileSystem, Inode, New, Perm, SetAttr, SpecialSlot, Statfs, Time, anon_dev, kind, major, makedev, minor,
-    now,
+    Attr, Caching, DirList, FileSystem, Inode, New, Perm, SetAttr, SpecialSlot, Statfs, Time, anon_dev, kind, major,
+    makedev, minor, now,
 };
-pub use kernel::{kcreate_file, kmkdir, kmkdir_p, kopen, ksymlink, mount_at};
+pub use kernel::{kcreate_file, kmkdir, kmkdir_p, kmknod, kopen, ksymlink, mount_at};
 pub use mount::{Mount, anon_path, anon_root, bind, mount_on, mount_root, ms, set_anon, umount};
 pub use open::{anon_file, drop_privileges_on_write, file_attr, open, open_at, open_path, open_with, path_of_file};
 pub use ops::{RENAME_EXCHANGE, RENAME_NOREPLACE, link, mkdir, mknod, mknod_at, rename, rmdir, symlink, unlink};

@@ -29,7 +29,10 @@ pub const NAME_MAX: usize = 255;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Last<'p> {
     /// An ordinary name; `slash` where slashes follow.
-    Name { name: &'p [u8], slash: bool },
+    Name {
+        name: &'p [u8],
+        slash: bool,
+    },
     Dot,
     DotDot,
     /// The path was only slashes.
@@ -51,7 +54,13 @@ impl Walk {
     pub fn new(base: Option<Path>) -> Walk {
         let me = crate::current();
         let fs = me.fs();
-        Walk { cred: me.cred(), root: fs.root(), base: Some(base.unwrap_or_else(|| fs.cwd())), resolve: Resolve::empty(), links: 0 }
+        Walk {
+            cred: me.cred(),
+            root: fs.root(),
+            base: Some(base.unwrap_or_else(|| fs.cwd())),
+            resolve: Resolve::empty(),
+            links: 0,
+        }
     }
 
     /// A walk by the guest kernel itself, from the root.
@@ -72,10 +81,10 @@ impl Walk {
     /// Applies the flags of openat2(2): a walk confined to `base`.
     pub fn confine(&mut self, resolve: Resolve) {
         self.resolve = resolve;
-        if resolve.intersects(Resolve::IN_ROOT | Resolve::BENEATH) {
-            if let Some(b) = &self.base {
-                self.root = b.clone();
-            }
+        if resolve.intersects(Resolve::IN_ROOT | Resolve::BENEATH)
+            && let Some(b) = &self.base
+        {
+            self.root = b.clone();
         }
     }
 

@@ -68,14 +68,14 @@ impl HostInode {
         let id = (makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino);
         let attr = attr_of(fs, st);
         let mut all = fs.inodes.lock();
-        if let Some(i) = all.get(&id).and_then(Weak::upgrade) {
-            if i.kind == attr.mode & kind::MASK {
-                drop(all);
-                i.set_attr(attr);
-                let old = core::mem::replace(&mut *i.place.lock(), Place { parent, name: name.to_vec(), gone: false });
-                drop(old);
-                return i;
-            }
+        if let Some(i) = all.get(&id).and_then(Weak::upgrade)
+            && i.kind == attr.mode & kind::MASK
+        {
+            drop(all);
+            i.set_attr(attr);
+            let old = core::mem::replace(&mut *i.place.lock(), Place { parent, name: name.to_vec(), gone: false });
+            drop(old);
+            return i;
         }
         let i = Arc::new_cyclic(|me| HostInode {
             fs: fs.clone(),
@@ -321,10 +321,10 @@ impl Inode for HostInode {
         if self.kind != kind::LINK {
             return Err(Errno::EINVAL);
         }
-        if !self.live() {
-            if let Some(t) = self.target.lock().as_ref() {
-                return Ok(t.clone());
-            }
+        if !self.live()
+            && let Some(t) = self.target.lock().as_ref()
+        {
+            return Ok(t.clone());
         }
         let (parent, name) = {
             let p = self.place.lock();

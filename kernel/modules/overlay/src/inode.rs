@@ -323,10 +323,10 @@ impl Inode for OvInode {
         let (a, to) = (Self::own(old)?, Self::own(new_dir)?);
         let b = replaced.map(Self::own).transpose()?;
         let is_dir = |i: &OvInode| i32::from(i.kind == kind::DIR);
-        if let Some(b) = b.as_ref().filter(|b| b.kind == kind::DIR && !exchange) {
-            if !b.is_empty()? {
-                return Err(Errno::ENOTEMPTY);
-            }
+        if let Some(b) = b.as_ref().filter(|b| b.kind == kind::DIR && !exchange)
+            && !b.is_empty()?
+        {
+            return Err(Errno::ENOTEMPTY);
         }
         // Everything that can fail comes before the first name changes.
         self.dir_changed(0)?;
@@ -365,10 +365,10 @@ impl Inode for OvInode {
     }
 
     fn list(&self) -> Result<Arc<DirList>> {
-        if self.changes.lock().is_empty() {
-            if let Some(l) = &self.lower {
-                return l.list();
-            }
+        if self.changes.lock().is_empty()
+            && let Some(l) = &self.lower
+        {
+            return l.list();
         }
         Ok(Arc::new(self.merged()?))
     }

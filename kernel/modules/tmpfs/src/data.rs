@@ -30,7 +30,6 @@ pub mod seal {
     pub const GROW: u32 = 4;
     pub const WRITE: u32 = 8;
     pub const FUTURE_WRITE: u32 = 16;
-    pub const EXEC: u32 = 32;
     pub const ALL: u32 = 63;
 }
 
@@ -73,7 +72,11 @@ fn cut(mut iov: Vec<IoVec>, n: u64) -> Vec<IoVec> {
 fn copy_out(dst: &mut IoBuf, at: u64, n: u64, hot: bool) -> Result<usize> {
     let got = if let Some(v) = dst.user_single() {
         let len = n.min(v.len);
-        if hot { host::ram::to_user(v.base, at, len)? } else { host::ram::pread_user(&[IoVec { base: v.base, len }], at)? }
+        if hot {
+            host::ram::to_user(v.base, at, len)?
+        } else {
+            host::ram::pread_user(&[IoVec { base: v.base, len }], at)?
+        }
     } else if let Some(pieces) = dst.user_pieces() {
         host::ram::pread_user(&cut(pieces, n), at)?
     } else {
@@ -418,11 +421,11 @@ impl FileData {
                 continue;
             }
             let f = self.new_frames(page, end - page)?;
-            if !f.fresh {
-                if let Err(e) = ram::clear(f.first, f.len) {
-                    self.give_back(alloc::vec![(f.first, f.len)]);
-                    return Err(e);
-                }
+            if !f.fresh
+                && let Err(e) = ram::clear(f.first, f.len)
+            {
+                self.give_back(alloc::vec![(f.first, f.len)]);
+                return Err(e);
             }
             let mut st = self.state.lock();
             st.extents.insert(Run { page, frame: f.first, len: f.len });
@@ -452,7 +455,8 @@ impl FileData {
 
     pub fn map_extents(&self, off: u64, len: u64, kind: MapKind) -> Result<Vec<Extent>> {
         let _writer = self.writer.lock();
-        if kind == MapKind::SharedWrite && self.seals.load(Ordering::Relaxed) & (seal::WRITE | seal::FUTURE_WRITE) != 0 {
+        if kind == MapKind::SharedWrite && self.seals.load(Ordering::Relaxed) & (seal::WRITE | seal::FUTURE_WRITE) != 0
+        {
             return Err(Errno::EPERM);
         }
         let page = off / FRAME;
@@ -461,10 +465,10 @@ impl FileData {
             return Ok(Vec::new());
         }
         // Holes get memory so that mapping and file are one; where there is none, a reader can do without.
-        if let Err(e) = self.fill(page, end) {
-            if kind == MapKind::SharedWrite {
-                return Err(e);
-            }
+        if let Err(e) = self.fill(page, end)
+            && kind == MapKind::SharedWrite
+        {
+            return Err(e);
         }
         let fd = host::ram::fd();
         let mut out = Vec::new();

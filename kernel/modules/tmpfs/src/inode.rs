@@ -9,9 +9,7 @@ use core::any::Any;
 use core::sync::atomic::Ordering;
 use core_::file::{Extent, File, FileOps, MapKind, oflag};
 use core_::io::IoBuf;
-use core_::vfs::{
-    Attr, DirList, Inode, New, Perm, SetAttr, SpecialSlot, Time, generic_seek, kind, now,
-};
+use core_::vfs::{Attr, DirList, Inode, New, Perm, SetAttr, SpecialSlot, Time, generic_seek, kind, now};
 use core_::{Errno, Mutex, Result};
 
 struct Meta {
