@@ -63,6 +63,10 @@ pub fn open(
         })
     };
     // Dropping the file on an interrupt closes the end again.
-    if acc == oflag::RDONLY { wait(&pipe.data, true)? } else { wait(&pipe.space, false)? }
+    if acc == oflag::RDONLY {
+        wait(&pipe.data, true)?
+    } else {
+        wait(&pipe.space, false)?
+    }
     Ok(file)
 }
