@@ -14,5 +14,6 @@ mod runtime;
 mod spawn;
 mod start;
 mod stats;
+mod terminal;
 mod tool;
 mod wiring;

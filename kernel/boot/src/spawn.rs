@@ -24,7 +24,7 @@ pub const FAULT_KILLED: u32 = 3;
 struct Command {
     pid: u32,
     fault: u32,
-    console: Option<crate::wiring::Terminal>,
+    console: Option<crate::terminal::Terminal>,
 }
 
 static COMMANDS: Mutex<BTreeMap<u32, Command>> = host::sync::mutex(BTreeMap::new());
@@ -171,12 +171,12 @@ fn sentence(e: Errno) -> &'static str {
 }
 
 /// Descriptors 0, 1, 2 of a command.
-fn stdio(s: &mut Spawn) -> Result<(Arc<FdTable>, Option<crate::wiring::Terminal>), Errno> {
+fn stdio(s: &mut Spawn) -> Result<(Arc<FdTable>, Option<crate::terminal::Terminal>), Errno> {
     let files = FdTable::new();
     let limit = 1024;
     if s.tty {
         let (Some(input), Some(output)) = (s.stdio[0].take(), s.stdio[1].take()) else { return Err(Errno::EBADF) };
-        let (file, terminal) = crate::wiring::terminal(input, output, s.rows, s.cols)?;
+        let (file, terminal) = crate::terminal::new(input, output, s.rows, s.cols)?;
         for fd in 0..3 {
             files.replace(fd, file.clone(), false, limit)?;
         }

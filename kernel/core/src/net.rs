@@ -164,12 +164,15 @@ impl FileOps for SocketFile {
     }
 }
 
+/// Two sockets, connected.
+pub type Pair = (Arc<dyn Socket>, Arc<dyn Socket>);
+
 /// How a family makes sockets: type and protocol.
 #[derive(Clone, Copy)]
 pub struct Family {
     pub number: u32,
     pub socket: fn(u32, u32) -> Result<Arc<dyn Socket>>,
-    pub pair: fn(u32, u32) -> Result<(Arc<dyn Socket>, Arc<dyn Socket>)>,
+    pub pair: fn(u32, u32) -> Result<Pair>,
 }
 
 static FAMILIES: Mutex<Vec<Family>> = host::sync::mutex(Vec::new());

@@ -93,4 +93,3 @@ fn make_signalfd(a: &Args, flags: u32) -> Result<i64> {
     events::signalfd::set_mask(&file, mask)?;
     Ok(i64::from(a.fd(0)))
 }
-

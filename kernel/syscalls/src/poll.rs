@@ -170,8 +170,7 @@ pub fn ppoll(a: &Args) -> Result<i64> {
     })
 }
 
-const SELECT_IN: Events =
-    Events::IN.union(Events::RDNORM).union(Events::RDBAND).union(Events::HUP).union(Events::ERR);
+const SELECT_IN: Events = Events::IN.union(Events::RDNORM).union(Events::RDBAND).union(Events::HUP).union(Events::ERR);
 const SELECT_OUT: Events = Events::OUT.union(Events::WRNORM).union(Events::WRBAND).union(Events::ERR);
 const SELECT_EX: Events = Events::PRI;
 
@@ -250,7 +249,9 @@ pub fn select(a: &Args) -> Result<i64> {
                 return Err(Errno::EINVAL);
             }
             // Microseconds of a second and more are carried over.
-            Limit::after(s.saturating_add(us / 1_000_000).saturating_mul(1_000_000_000).saturating_add(us % 1_000_000 * 1000))
+            Limit::after(
+                s.saturating_add(us / 1_000_000).saturating_mul(1_000_000_000).saturating_add(us % 1_000_000 * 1000),
+            )
         }
     };
     let r = do_select(a.int(0), [a.u64(1), a.u64(2), a.u64(3)], limit);

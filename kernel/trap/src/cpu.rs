@@ -126,3 +126,50 @@ pub fn set_xsave(c: &mut Context, bytes: &[u8]) {
     c.xsave.0[24..28].copy_from_slice(&mxcsr.to_le_bytes());
     c.full = 1;
 }
+
+/// Text of /proc/cpuinfo for `cpus` processors, from CPUID.
+#[must_use]
+pub fn cpuinfo(cpus: u32) -> alloc::string::String {
+    use core::fmt::Write;
+    let mut brand = [0u8; 48];
+    for i in 0..3u32 {
+        let c = __cpuid(0x8000_0002 + i);
+        for (j, w) in [c.eax, c.ebx, c.ecx, c.edx].into_iter().enumerate() {
+            let at = i as usize * 16 + j * 4;
+            brand[at..at + 4].copy_from_slice(&w.to_le_bytes());
+        }
+    }
+    let v = __cpuid(0);
+    let mut vendor = [0u8; 12];
+    for (i, w) in [v.ebx, v.edx, v.ecx].into_iter().enumerate() {
+        vendor[i * 4..i * 4 + 4].copy_from_slice(&w.to_le_bytes());
+    }
+    let one = __cpuid(1);
+    let (seven, ext) = (__cpuid_count(7, 0), __cpuid(0x8000_0001));
+    let base = (one.eax >> 8) & 15;
+    let family = if base == 15 { base + ((one.eax >> 20) & 255) } else { base };
+    let model = (one.eax >> 4) & 15 | ((one.eax >> 16) & 15) << 4;
+    let mut flags = alloc::string::String::new();
+    let mut add = |word: u32, names: &[(u32, &str)]| {
+        for (bit, name) in names {
+            if word & (1 << bit) != 0 {
+                let _ = write!(flags, " {name}");
+            }
+        }
+    };
+    add(one.edx, &[(0, "fpu"), (4, "tsc"), (8, "cx8"), (15, "cmov"), (19, "clflush"), (23, "mmx"), (24, "fxsr"), (25, "sse"), (26, "sse2"), (28, "ht")]);
+    add(ext.edx, &[(11, "syscall"), (20, "nx"), (27, "rdtscp"), (29, "lm")]);
+    add(one.ecx, &[(0, "pni"), (1, "pclmulqdq"), (9, "ssse3"), (12, "fma"), (13, "cx16"), (19, "sse4_1"), (20, "sse4_2"), (22, "movbe"), (23, "popcnt"), (25, "aes"), (26, "xsave"), (28, "avx"), (29, "f16c"), (30, "rdrand"), (31, "hypervisor")]);
+    add(seven.ebx, &[(3, "bmi1"), (5, "avx2"), (8, "bmi2"), (9, "erms"), (16, "avx512f"), (17, "avx512dq"), (18, "rdseed"), (19, "adx"), (28, "avx512cd"), (29, "sha_ni"), (30, "avx512bw"), (31, "avx512vl")]);
+    let text = |b: &[u8]| alloc::string::String::from_utf8_lossy(b).trim_matches(|c| c == '\0' || c == ' ').into();
+    let (brand, vendor): (alloc::string::String, alloc::string::String) = (text(&brand), text(&vendor));
+    let mut s = alloc::string::String::new();
+    for cpu in 0..cpus {
+        let _ = write!(
+            s,
+            "processor\t: {cpu}\nvendor_id\t: {vendor}\ncpu family\t: {family}\nmodel\t\t: {model}\nmodel name\t: {brand}\nstepping\t: {}\ncpu MHz\t\t: 1000.000\nphysical id\t: 0\nsiblings\t: {cpus}\ncore id\t\t: {cpu}\ncpu cores\t: {cpus}\nfpu\t\t: yes\nflags\t\t:{flags}\nclflush size\t: 64\naddress sizes\t: 46 bits physical, 48 bits virtual\n\n",
+            one.eax & 15
+        );
+    }
+    s
+}

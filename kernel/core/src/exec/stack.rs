@@ -79,6 +79,9 @@ pub fn build(mm: &Mm, image: &mut Image, p: &Program, mut aux: Vec<u64>, limit: 
     image.stack_start = rsp;
     image.stack_low = low;
     image.stack_high = top;
+    let join = |v: &[Vec<u8>]| v.iter().flat_map(|s| s.iter().copied().chain([0])).collect();
+    image.args = join(&p.argv);
+    image.env = join(&p.envp);
     image.auxv = aux;
     Ok(rsp)
 }

@@ -57,6 +57,9 @@ pub struct Image {
     pub data_start: u64,
     pub data_end: u64,
     pub auxv: Vec<u64>,
+    /// Arguments and environment as they were at execve, NUL-terminated each: for readers in other processes.
+    pub args: Vec<u8>,
+    pub env: Vec<u8>,
 }
 
 /// The areas and the image; behind one lock (rank 2), held across the host calls that change the mappings, because

@@ -28,7 +28,11 @@ pub enum Notify {
     /// setitimer: a plain signal to the process.
     Itimer(u32),
     /// timer_create: signal number and value, to one thread or to the process.
-    Signal { signo: u32, value: u64, thread: Option<Weak<Thread>> },
+    Signal {
+        signo: u32,
+        value: u64,
+        thread: Option<Weak<Thread>>,
+    },
 }
 
 #[derive(Default)]
@@ -101,7 +105,11 @@ impl ClockTimer {
         st.overrun = 0;
         let due = st.due;
         drop(st);
-        if due == 0 { self.timer.disarm() } else { self.schedule(due) }
+        if due == 0 {
+            self.timer.disarm()
+        } else {
+            self.schedule(due)
+        }
         Ok(old)
     }
 

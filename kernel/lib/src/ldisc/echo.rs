@@ -6,52 +6,62 @@ use super::{Effects, Ldisc};
 /// Echo kept back at most while output is stopped.
 const MAX_HELD: usize = 4096;
 
+/// Letters and digits of Latin-1, as the kernel's ctype table has them.
+fn is_alnum(c: u8) -> bool {
+    c.is_ascii_alphanumeric() || (c >= 0xc0 && c != 0xd7 && c != 0xf7)
+}
+
 fn is_continuation(c: u8, utf8: bool) -> bool {
     utf8 && c & 0xc0 == 0x80
 }
 
 impl Ldisc {
-    /// Gives echo to the far side through output processing, or keeps it while output is stopped.
-    fn emit(&mut self, bytes: &[u8], fx: &mut Effects) {
-        let mut out = core::mem::take(if self.stopped { &mut self.held } else { &mut fx.output });
-        for b in bytes {
-            if !self.stopped || out.len() < MAX_HELD {
-                self.post(*b, &mut out);
-            }
+    /// Echoes without the caret notation (output processing still applies). Echo is kept until the end of the bytes
+    /// received together, and longer while output is stopped.
+    pub(super) fn echo_raw(&mut self, c: u8) {
+        if self.held.len() < MAX_HELD {
+            let mut out = core::mem::take(&mut self.held);
+            self.post(c, &mut out);
+            self.held = out;
         }
-        *(if self.stopped { &mut self.held } else { &mut fx.output }) = out;
     }
 
-    /// Echoes without the caret notation (output processing still applies).
-    pub(super) fn echo_raw(&mut self, c: u8, fx: &mut Effects) {
-        self.emit(&[c], fx);
+    /// Echo that moves no column and is not processed.
+    fn echo_as_is(&mut self, bytes: &[u8]) {
+        if self.held.len() < MAX_HELD {
+            self.held.extend_from_slice(bytes);
+        }
+    }
+
+    /// Lets the echo out, unless output is stopped.
+    pub(super) fn release_echo(&mut self, fx: &mut Effects) {
+        if !self.stopped {
+            fx.output.append(&mut self.held);
+        }
     }
 
     /// Echoes a character as typed: control characters as `^X` with ECHOCTL.
-    pub(super) fn echo_char(&mut self, c: u8, fx: &mut Effects) {
+    pub(super) fn echo_char(&mut self, c: u8) {
         if self.termios.l(lflag::ECHOCTL) && c.is_ascii_control() && c != b'\t' {
             // The pair bypasses output processing: it is two columns wide whatever OLCUC says.
             let pair = [b'^', c ^ 0o100];
             self.column += 2;
-            let out = if self.stopped { &mut self.held } else { &mut fx.output };
-            if out.len() < MAX_HELD || !self.stopped {
-                out.extend_from_slice(&pair);
-            }
+            self.echo_as_is(&pair);
         } else {
-            self.emit(&[c], fx);
+            self.echo_raw(c);
         }
     }
 
     /// Ends an ECHOPRT erase, which prints what it erases between `\` and `/`.
-    pub(super) fn finish_erasing(&mut self, fx: &mut Effects) {
+    pub(super) fn finish_erasing(&mut self) {
         if self.erasing {
             self.erasing = false;
-            self.echo_raw(b'/', fx);
+            self.echo_raw(b'/');
         }
     }
 
     /// VERASE, VWERASE or VKILL.
-    pub(super) fn erase(&mut self, c: u8, fx: &mut Effects) {
+    pub(super) fn erase(&mut self, c: u8) {
         let t = self.termios;
         if self.buf.len() == self.canon {
             return;
@@ -65,11 +75,11 @@ impl Ldisc {
             }
             if !t.l(lflag::ECHOK) || !t.l(lflag::ECHOKE) || !t.l(lflag::ECHOE) {
                 self.buf.truncate(self.canon);
-                self.finish_erasing(fx);
-                self.echo_char(c, fx);
+                self.finish_erasing();
+                self.echo_char(c);
                 // Without ECHOKE the kill character and a new line show that the line is gone.
                 if t.l(lflag::ECHOK) {
-                    self.echo_raw(b'\n', fx);
+                    self.echo_raw(b'\n');
                 }
                 return;
             }
@@ -92,7 +102,7 @@ impl Ldisc {
                 break;
             }
             if word {
-                if c0.is_ascii_alphanumeric() || c0 == b'_' {
+                if is_alnum(c0) || c0 == b'_' {
                     seen_word = true;
                 } else if seen_word {
                     break;
@@ -104,27 +114,24 @@ impl Ldisc {
             if t.l(lflag::ECHO) {
                 if t.l(lflag::ECHOPRT) {
                     if !self.erasing {
-                        self.echo_raw(b'\\', fx);
+                        self.echo_raw(b'\\');
                         self.erasing = true;
                     }
-                    self.echo_char(c0, fx);
+                    self.echo_char(c0);
                     debug_assert_eq!(rest.len() + 1, count);
-                    for b in rest {
-                        // Continuation bytes move no column and stay as they are.
-                        let out = if self.stopped { &mut self.held } else { &mut fx.output };
-                        out.push(b);
-                    }
+                    // Continuation bytes move no column.
+                    self.echo_as_is(&rest);
                 } else if t.is(cc::VERASE, c) && !t.l(lflag::ECHOE) {
                     let erase = t.cc[cc::VERASE];
-                    self.echo_char(erase, fx);
+                    self.echo_char(erase);
                 } else if c0 == b'\t' {
-                    self.erase_tab(fx);
+                    self.erase_tab();
                 } else {
                     if c0.is_ascii_control() && t.l(lflag::ECHOCTL) {
-                        self.rub_out(fx);
+                        self.rub_out();
                     }
                     if !c0.is_ascii_control() || t.l(lflag::ECHOCTL) {
-                        self.rub_out(fx);
+                        self.rub_out();
                     }
                 }
             }
@@ -133,18 +140,18 @@ impl Ldisc {
             }
         }
         if self.buf.len() == self.canon && t.l(lflag::ECHO) {
-            self.finish_erasing(fx);
+            self.finish_erasing();
         }
     }
 
-    fn rub_out(&mut self, fx: &mut Effects) {
+    fn rub_out(&mut self) {
         for b in [8, b' ', 8] {
-            self.echo_raw(b, fx);
+            self.echo_raw(b);
         }
     }
 
     /// Backs over a tab: as many columns as it took, counted from the tab before it or the line's beginning.
-    fn erase_tab(&mut self, fx: &mut Effects) {
+    fn erase_tab(&mut self) {
         let t = self.termios;
         let utf8 = t.i(iflag::IUTF8);
         let mut columns = 0;
@@ -167,8 +174,7 @@ impl Ldisc {
         }
         let back = 8 - (columns & 7);
         for _ in 0..back {
-            let out = if self.stopped { &mut self.held } else { &mut fx.output };
-            out.push(8);
+            self.echo_as_is(&[8]);
             self.column = self.column.saturating_sub(1);
         }
     }

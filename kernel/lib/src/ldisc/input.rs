@@ -3,6 +3,14 @@
 use super::termios::{cc, iflag, lflag};
 use super::{BUF_SIZE, Cell, Effects, Ldisc, SIGINT, SIGQUIT, SIGTSTP};
 
+/// The kernel's tolower: Latin-1.
+fn latin1_lower(c: u8) -> u8 {
+    match c {
+        b'A'..=b'Z' | 0xc0..=0xd6 | 0xd8..=0xde => c + 32,
+        _ => c,
+    }
+}
+
 impl Ldisc {
     /// Takes received bytes; returns how many. Fewer than given: the buffer is full until something is read.
     pub fn receive(&mut self, bytes: &[u8], fx: &mut Effects) -> usize {
@@ -26,6 +34,7 @@ impl Ldisc {
             self.receive_char(*b, fx);
             done += 1;
         }
+        self.release_echo(fx);
         done
     }
 
@@ -42,18 +51,19 @@ impl Ldisc {
     fn receive_char(&mut self, c: u8, fx: &mut Effects) {
         let t = self.termios;
         let mut c = c;
+        let mut was_cr = false;
         if t.i(iflag::ISTRIP) {
             c &= 0x7f;
         }
         if t.i(iflag::IUCLC) && t.l(lflag::IEXTEN) {
-            c = c.to_ascii_lowercase();
+            c = latin1_lower(c);
         }
         if t.l(lflag::EXTPROC) {
             return self.store(c);
         }
         if self.lnext {
             self.lnext = false;
-            return self.plain(c, fx);
+            return self.plain(c);
         }
         if t.i(iflag::IXON) {
             if t.is(cc::VSTART, c) {
@@ -79,35 +89,37 @@ impl Ldisc {
             }
             if t.i(iflag::ICRNL) {
                 c = b'\n';
+                was_cr = true;
             }
         } else if c == b'\n' && t.i(iflag::INLCR) {
             c = b'\r';
         }
-        if t.l(lflag::ICANON) && self.canonical(c, fx) {
+        if t.l(lflag::ICANON) && self.canonical(c) {
             return;
         }
         if t.l(lflag::ECHO) {
-            self.finish_erasing(fx);
-            if c == b'\n' {
-                self.echo_raw(b'\n', fx);
+            self.finish_erasing();
+            // Without ICANON only a translated carriage return is echoed as a new line; a plain one shows as ^J.
+            if c == b'\n' && was_cr {
+                self.echo_raw(b'\n');
             } else {
                 if self.canon == self.buf.len() {
                     self.canon_column = self.column;
                 }
-                self.echo_char(c, fx);
+                self.echo_char(c);
             }
         }
         self.mark_and_store(c);
     }
 
     /// A character without special meaning.
-    fn plain(&mut self, c: u8, fx: &mut Effects) {
+    fn plain(&mut self, c: u8) {
         if self.termios.l(lflag::ECHO) {
-            self.finish_erasing(fx);
+            self.finish_erasing();
             if self.canon == self.buf.len() {
                 self.canon_column = self.column;
             }
-            self.echo_char(c, fx);
+            self.echo_char(c);
         }
         self.mark_and_store(c);
     }
@@ -132,43 +144,43 @@ impl Ldisc {
             self.start(fx);
         }
         if self.termios.l(lflag::ECHO) {
-            self.echo_char(c, fx);
+            self.echo_char(c);
         }
     }
 
     /// The editing characters; false where `c` is none.
-    fn canonical(&mut self, c: u8, fx: &mut Effects) -> bool {
+    fn canonical(&mut self, c: u8) -> bool {
         let t = self.termios;
         let ext = t.l(lflag::IEXTEN);
         if t.is(cc::VERASE, c) || t.is(cc::VKILL, c) || (t.is(cc::VWERASE, c) && ext) {
-            self.erase(c, fx);
+            self.erase(c);
             return true;
         }
         if t.is(cc::VLNEXT, c) && ext {
             self.lnext = true;
             if t.l(lflag::ECHO) {
-                self.finish_erasing(fx);
+                self.finish_erasing();
                 if t.l(lflag::ECHOCTL) {
                     // Shown as a caret that the literal character overwrites.
-                    self.echo_raw(b'^', fx);
-                    self.echo_raw(8, fx);
+                    self.echo_raw(b'^');
+                    self.echo_raw(8);
                 }
             }
             return true;
         }
         if t.is(cc::VREPRINT, c) && t.l(lflag::ECHO) && ext {
-            self.finish_erasing(fx);
-            self.echo_char(c, fx);
-            self.echo_raw(b'\n', fx);
+            self.finish_erasing();
+            self.echo_char(c);
+            self.echo_raw(b'\n');
             let line: alloc::vec::Vec<u8> = self.buf.iter().skip(self.canon).map(|c| c.byte).collect();
             for b in line {
-                self.echo_char(b, fx);
+                self.echo_char(b);
             }
             return true;
         }
         if c == b'\n' {
             if t.l(lflag::ECHO) || t.l(lflag::ECHONL) {
-                self.echo_raw(b'\n', fx);
+                self.echo_raw(b'\n');
             }
             self.end_line(c, false);
             return true;
@@ -182,7 +194,7 @@ impl Ldisc {
                 if self.canon == self.buf.len() {
                     self.canon_column = self.column;
                 }
-                self.echo_char(c, fx);
+                self.echo_char(c);
             }
             if c == 0xff && t.i(iflag::PARMRK) {
                 self.store(c);
@@ -196,6 +208,5 @@ impl Ldisc {
     fn end_line(&mut self, byte: u8, eof: bool) {
         self.buf.push_back(Cell { byte, end: true, eof });
         self.canon = self.buf.len();
-        self.pushed = false;
     }
 }

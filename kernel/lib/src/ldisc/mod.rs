@@ -64,10 +64,8 @@ pub struct Ldisc {
     column: usize,
     /// Column at which the line being typed began.
     canon_column: usize,
-    /// Echo kept back while output is stopped.
+    /// Echo not let out yet.
     held: Vec<u8>,
-    /// Reading was switched to canonical mode with a line unfinished: it reads as if pushed (n_tty_set_termios).
-    pushed: bool,
 }
 
 impl Default for Ldisc {
@@ -89,7 +87,6 @@ impl Ldisc {
             column: 0,
             canon_column: 0,
             held: Vec::new(),
-            pushed: false,
         }
     }
 
@@ -107,11 +104,12 @@ impl Ldisc {
                 (c.end, c.eof) = (false, false);
             }
             self.canon = 0;
-            self.pushed = false;
             if new.l(lflag::ICANON) && !self.buf.is_empty() {
                 // The line so far can be read at once.
                 self.canon = self.buf.len();
-                self.pushed = true;
+                if let Some(c) = self.buf.back_mut() {
+                    c.end = true;
+                }
             }
             self.lnext = false;
         }
@@ -150,7 +148,6 @@ impl Ldisc {
         self.canon = 0;
         self.lnext = false;
         self.erasing = false;
-        self.pushed = false;
     }
 
     /// Bytes that FIONREAD tells.

@@ -4,6 +4,14 @@ use super::Ldisc;
 use super::termios::{iflag, oflag};
 use alloc::vec::Vec;
 
+/// The kernel's toupper: Latin-1.
+fn latin1_upper(c: u8) -> u8 {
+    match c {
+        b'a'..=b'z' | 0xe0..=0xf6 | 0xf8..=0xfe => c - 32,
+        _ => c,
+    }
+}
+
 impl Ldisc {
     /// One byte through OPOST to `out`.
     pub(super) fn post(&mut self, c: u8, out: &mut Vec<u8>) {
@@ -53,7 +61,7 @@ impl Ldisc {
             _ => {
                 if !c.is_ascii_control() {
                     if t.o(oflag::OLCUC) {
-                        c = c.to_ascii_uppercase();
+                        c = latin1_upper(c);
                     }
                     if !(t.i(iflag::IUTF8) && c & 0xc0 == 0x80) {
                         self.column += 1;

@@ -65,9 +65,6 @@ impl Ldisc {
                 break;
             }
         }
-        if self.canon == 0 {
-            self.pushed = false;
-        }
         debug_assert!(out.len() <= BUF_SIZE);
         Ready::Bytes(out)
     }

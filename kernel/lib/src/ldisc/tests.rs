@@ -78,7 +78,11 @@ fn golden() {
                 "O" => {
                     let got = core::mem::take(&mut echo);
                     if got != hex(rest) {
-                        wrong.push(std::format!("{at}: {:?}, not {:?}", got.escape_ascii().to_string(), hex(rest).escape_ascii().to_string()));
+                        wrong.push(std::format!(
+                            "{at}: {:?}, not {:?}",
+                            got.escape_ascii().to_string(),
+                            hex(rest).escape_ascii().to_string()
+                        ));
                     }
                 }
                 "R" => {

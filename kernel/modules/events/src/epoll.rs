@@ -193,8 +193,7 @@ impl Epoll {
             }
         }
         drop(dead);
-        let mut table =
-            if events & EXCLUSIVE != 0 { PollTable::new_exclusive(waker) } else { PollTable::new(waker) };
+        let mut table = if events & EXCLUSIVE != 0 { PollTable::new_exclusive(waker) } else { PollTable::new(waker) };
         let now = file.ops().poll(file, Some(&mut table));
         let lost = self.watches.lock().insert(key(fd, file), Watch { item: item.clone(), _table: table });
         drop(lost);
@@ -278,8 +277,7 @@ impl Epoll {
             out.push((ev.bits(), item.data.load(Ordering::Relaxed)));
             let wanted = item.wanted.load(Ordering::Relaxed);
             if wanted & ONESHOT != 0 {
-                let _ =
-                    item.wanted.compare_exchange(wanted, wanted & FLAGS, Ordering::SeqCst, Ordering::Relaxed);
+                let _ = item.wanted.compare_exchange(wanted, wanted & FLAGS, Ordering::SeqCst, Ordering::Relaxed);
             } else if wanted & EDGE == 0 {
                 again.push(item);
             }

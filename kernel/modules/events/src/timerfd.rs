@@ -57,7 +57,11 @@ pub fn set(file: &File, new: Setting, absolute: bool) -> Result<Setting> {
     st.fired = false;
     let due = st.due;
     drop(st);
-    if due == 0 { t.timer.disarm() } else { t.arm(due) }
+    if due == 0 {
+        t.timer.disarm()
+    } else {
+        t.arm(due)
+    }
     Ok(old)
 }
 

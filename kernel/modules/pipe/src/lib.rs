@@ -284,9 +284,9 @@ impl FileOps for End {
         }
     }
 
-    fn poll(&self, file: &File, mut table: Option<&mut PollTable>) -> Events {
+    fn poll(&self, file: &File, table: Option<&mut PollTable>) -> Events {
         let mut ev = Events::empty();
-        if let Some(t) = table.as_deref_mut() {
+        if let Some(t) = table {
             if file.readable() {
                 t.add(&self.pipe.data);
             }

@@ -42,7 +42,10 @@ enum Phase {
     /// A connect is under way in another thread.
     Connecting,
     /// Connections that wait for accept.
-    Listening { queue: VecDeque<Arc<UnixSocket>>, backlog: usize },
+    Listening {
+        queue: VecDeque<Arc<UnixSocket>>,
+        backlog: usize,
+    },
     Connected,
 }
 
@@ -112,13 +115,7 @@ impl UnixSocket {
         Arc::new_cyclic(|me| UnixSocket {
             kind,
             me: me.clone(),
-            state: Mutex::new(State {
-                phase: Phase::Idle,
-                name: None,
-                peer: None,
-                peer_cred: None,
-                own_cred: [0; 3],
-            }),
+            state: Mutex::new(State { phase: Phase::Idle, name: None, peer: None, peer_cred: None, own_cred: [0; 3] }),
             inbox: Inbox::default(),
             shut: AtomicU32::new(0),
             error: AtomicU32::new(0),

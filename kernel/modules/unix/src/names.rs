@@ -54,9 +54,7 @@ pub fn lookup(addr: &Addr) -> Result<Arc<UnixSocket>> {
     match addr {
         Addr::Unnamed => Err(Errno::EINVAL),
         Addr::Abstract(name) => ABSTRACT.lock().get(name).and_then(Weak::upgrade).ok_or(Errno::ECONNREFUSED),
-        Addr::Path(path) => {
-            names()?.lookup_path(path)?.downcast::<UnixSocket>().map_err(|_| Errno::ECONNREFUSED)
-        }
+        Addr::Path(path) => names()?.lookup_path(path)?.downcast::<UnixSocket>().map_err(|_| Errno::ECONNREFUSED),
     }
 }
 

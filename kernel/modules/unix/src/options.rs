@@ -181,7 +181,11 @@ impl UnixSocket {
         match name {
             _ if PLAIN.contains(&name) => {
                 let bit = 1u64 << name;
-                if v != 0 { o.plain.fetch_or(bit, Ordering::Relaxed) } else { o.plain.fetch_and(!bit, Ordering::Relaxed) };
+                if v != 0 {
+                    o.plain.fetch_or(bit, Ordering::Relaxed)
+                } else {
+                    o.plain.fetch_and(!bit, Ordering::Relaxed)
+                };
             }
             so::PASSCRED => o.pass_cred.store(v != 0, Ordering::SeqCst),
             so::SNDBUF => o.send_buf.store(double(BUF_MAX), Ordering::Relaxed),

@@ -225,11 +225,8 @@ impl UnixSocket {
         if self.connection() && !self.is_shut(RCV) && !matches!(self.state.lock().phase, Phase::Connected) {
             return Err(if self.kind == SOCK_STREAM { Errno::EINVAL } else { Errno::ENOTCONN });
         }
-        let how = How {
-            peek: flags & msg::PEEK != 0,
-            record: self.kind != SOCK_STREAM,
-            by_cred: self.options.pass_cred(),
-        };
+        let how =
+            How { peek: flags & msg::PEEK != 0, record: self.kind != SOCK_STREAM, by_cred: self.options.pass_cred() };
         if !how.record && dst.left() == 0 {
             return Ok((0, RecvExtra::default()));
         }
