@@ -72,6 +72,7 @@ fn machine(initial: &Initial) -> ! {
     if boot.monitor > wire::MONITOR_HOST || boot.spaces != 0 {
         give_up("machine", &"this monitor or these spaces are not built yet");
     }
+    entry::patch::ENABLED.store(boot.monitor == wire::MONITOR_INLINE, Ordering::Relaxed);
     must("trap handlers", trap::signal::install());
     trap::thread::set_entry(entry::run::begin);
     let slot = must("first slot", trap::thread::alloc_slot());

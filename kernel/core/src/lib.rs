@@ -20,6 +20,7 @@ pub mod net;
 pub mod ranks;
 pub mod signal;
 pub mod task;
+pub mod text;
 pub mod time;
 pub mod uaccess;
 pub mod vfs;

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+pub mod patch;
 pub mod run;
 pub mod signals;
 pub mod trace;

@@ -49,7 +49,12 @@ fn run(me: &'static Thread) -> ! {
     loop {
         signals::work(me);
         match trap::enter_user(context::current()) {
-            Exit::Syscall => syscall(me),
+            Exit::Syscall => {
+                if context::current().full != 0 {
+                    crate::patch::consider(me, context::current().regs.rip);
+                }
+                syscall(me);
+            }
             Exit::Fault { sig, code, addr, err, trapno } => fault(me, sig, code, addr, err, trapno),
             Exit::Interrupted => context::current().regs.orig_rax = u64::MAX,
         }

@@ -55,7 +55,10 @@ pub fn set_hwcap(hwcap: u64, hwcap2: u64) {
 }
 
 /// Reads exactly the bytes at `off`; shorter where the file ends.
-pub(crate) fn read_file(file: &File, off: u64, buf: &mut [u8]) -> Result<usize> {
+///
+/// # Errors
+/// The file's.
+pub fn read_file(file: &File, off: u64, buf: &mut [u8]) -> Result<usize> {
     let mut done = 0;
     while done < buf.len() {
         let n = file.ops().read(file, &mut IoBuf::kernel_out(&mut buf[done..]), off + done as u64)?;

@@ -37,6 +37,8 @@ pub struct Vma {
     pub offset: u64,
     /// Pages of the file were missing when it was mapped: they come with the first touch.
     pub partial: bool,
+    /// The pages are a patched copy of the file's text (`crate::text`).
+    pub patched: bool,
 }
 
 impl Vma {
@@ -167,6 +169,13 @@ impl Area {
             if let Some(prev) = self.tree.get_mut(&prev_start) {
                 prev.end = end;
             }
+        }
+    }
+
+    /// Notes that the area at `start` has a patched text.
+    pub fn set_patched(&mut self, start: u64) {
+        if let Some(v) = self.tree.get_mut(&start) {
+            v.patched = true;
         }
     }
 

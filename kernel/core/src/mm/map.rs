@@ -94,7 +94,7 @@ impl Mm {
                 let host_flags = keep | ANONYMOUS | if shared { SHARED } else { PRIVATE };
                 let at = mem::mmap(hint, len, prot, host_flags, -1, 0)?;
                 let flags = flags & (GROWSDOWN | NORESERVE) | ANONYMOUS | if shared { SHARED } else { PRIVATE };
-                s.areas.insert(at, Vma { end: at + len, prot, flags, mapping: None, offset: 0, partial: false });
+                s.areas.insert(at, Vma { end: at + len, prot, flags, mapping: None, offset: 0, partial: false, patched: false });
                 Ok(at)
             }
             Some(file) => {
@@ -113,6 +113,14 @@ impl Mm {
                     [e] if e.offset == off && e.len >= len => e.host,
                     _ => None,
                 };
+                // Text that has been patched for this address already.
+                let text = if prot == PROT_READ | PROT_EXEC && !shared && fixed {
+                    file.ops().text_identity(&file).and_then(|id| crate::text::lookup(&crate::text::Key { file: id, offset: off, start: addr, len }))
+                } else {
+                    None
+                };
+                let patched = text.is_some();
+                let whole = text.map(|ram| (host::ram::fd(), ram)).or(whole);
                 let (at, partial) = if let Some((fd, host_off)) = whole {
                     (mem::mmap(hint, len, prot, keep & !GROWSDOWN | how, fd, host_off)?, false)
                 } else {
@@ -130,7 +138,7 @@ impl Mm {
                     crate::exec::prefer(id, len, at);
                 }
                 let mapping = Some(Mapping::new(file));
-                s.areas.insert(at, Vma { end: at + len, prot, flags: how, mapping, offset: off, partial });
+                s.areas.insert(at, Vma { end: at + len, prot, flags: how, mapping, offset: off, partial, patched });
                 Ok(at)
             }
         }
@@ -220,7 +228,7 @@ impl Mm {
             if mem::mmap(old, len, prot, flags | flag::FIXED_NOREPLACE, -1, 0).is_err() {
                 return cur;
             }
-            s.areas.insert(old, Vma { end: new, prot, flags, mapping: None, offset: 0, partial: false });
+            s.areas.insert(old, Vma { end: new, prot, flags, mapping: None, offset: 0, partial: false, patched: false });
         } else if new < old {
             if mem::munmap(new, old - new).is_err() {
                 return cur;
@@ -408,6 +416,6 @@ fn single_extent(v: &Vma, len: u64) -> bool {
 impl Area {
     /// Puts an area without looking at limits: the ELF loader and the stack.
     pub fn place(&mut self, start: u64, end: u64, prot: u32, flags: u32) {
-        self.insert(start, Vma { end, prot, flags, mapping: None, offset: 0, partial: false });
+        self.insert(start, Vma { end, prot, flags, mapping: None, offset: 0, partial: false, patched: false });
     }
 }
