@@ -10,7 +10,7 @@ mod thread;
 mod tree;
 
 pub use cred::{Cap, Cred};
-pub use process::{Exit, Process, Rlimit, State, Usage, rlimit};
+pub use process::{Exit, Process, Relations, Rlimit, State, Usage, rlimit};
 pub use thread::Thread;
 pub use tree::{Session, TREE, Tree};
 
