@@ -642,6 +642,35 @@ fn warm() {
     let rd = path_call("read");
     time("read 1 B of /dev/zero", 200_000, Box::new(move || assert_eq!(rd(&[zero, b, 1]), Ok(1))));
     drop(buf);
+    host_times();
+}
+
+/// The same on the host.
+fn host_times() {
+    use std::os::unix::fs::FileExt;
+    let dir = std::path::Path::new("/dev/shm/lodger-files-test");
+    std::fs::create_dir_all(dir).unwrap();
+    let path = dir.join("file");
+    std::fs::write(&path, vec![1u8; 1 << 20]).unwrap();
+    let time = |name: &str, n: u32, f: &mut dyn FnMut()| {
+        f();
+        let t = std::time::Instant::now();
+        for _ in 0..n {
+            f();
+        }
+        println!("host {name}: {} ns", t.elapsed().as_nanos() / u128::from(n));
+    };
+    time("stat (4 components)", 200_000, &mut || drop(std::fs::metadata(&path).unwrap()));
+    time("stat /etc/passwd", 200_000, &mut || drop(std::fs::metadata("/etc/passwd").unwrap()));
+    time("open+close", 200_000, &mut || drop(std::fs::File::open(&path).unwrap()));
+    let f = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let mut buf = vec![0u8; 1 << 20];
+    time("fstat", 200_000, &mut || drop(f.metadata().unwrap()));
+    time("pread 4 KiB", 100_000, &mut || assert!(f.read_at(&mut buf[..4096], 0).unwrap() > 0));
+    time("pwrite 4 KiB", 100_000, &mut || assert!(f.write_at(&buf[..4096], 0).unwrap() > 0));
+    time("pread 1 MiB", 500, &mut || assert!(f.read_at(&mut buf, 0).unwrap() > 0));
+    time("pwrite 1 MiB", 500, &mut || assert!(f.write_at(&buf, 0).unwrap() > 0));
+    std::fs::remove_dir_all(dir).unwrap();
 }
 
 type Direct = dyn Fn(&[u64]) -> Result<i64, core_::Errno>;
