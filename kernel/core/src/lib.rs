@@ -6,16 +6,21 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+pub mod anon;
 pub mod counters;
+pub mod exec;
 pub mod fd;
 pub mod file;
 pub mod io;
+pub mod irq;
 pub mod mm;
 pub mod procinfo;
 pub mod ram;
+pub mod net;
 pub mod ranks;
 pub mod signal;
 pub mod task;
+pub mod text;
 pub mod time;
 pub mod uaccess;
 pub mod vfs;

@@ -62,7 +62,7 @@ pub trait ProcInfo: Send + Sync {
     }
     /// Path of the executable, for /proc/PID/exe.
     fn exe(&self, p: &Process) -> Option<crate::vfs::Path> {
-        p.exe.lock().as_ref().and_then(|e| e.downcast_ref::<crate::vfs::Path>().cloned())
+        p.mm.lock().clone().and_then(|mm| mm.exe()).and_then(|f| f.path().cloned())
     }
 }
 

@@ -90,6 +90,11 @@ impl WaitQueue {
         self.register(Target::Waker(waker), false)
     }
 
+    /// As [`WaitQueue::add_waker`]; of several exclusive entries one is told (EPOLLEXCLUSIVE).
+    pub fn add_exclusive_waker(&self, waker: Arc<dyn Waker>) -> u64 {
+        self.register(Target::Waker(waker), true)
+    }
+
     pub fn remove_waker(&self, id: u64) {
         self.unregister(id);
     }
@@ -110,7 +115,11 @@ impl WaitQueue {
         if self.len.load(Ordering::Relaxed) == 0 {
             return;
         }
-        for e in self.entries.lock().iter() {
+        // A woken thread takes the queue's lock to leave: it is woken after the lock is free, as far as there is room.
+        let mut later: [Option<Arc<Parker>>; 4] = [const { None }; 4];
+        let mut n = 0;
+        let entries = self.entries.lock();
+        for e in entries.iter() {
             if e.exclusive {
                 if exclusive == 0 {
                     continue;
@@ -118,10 +127,25 @@ impl WaitQueue {
                 exclusive -= 1;
             }
             match &e.target {
+                Target::Thread(p) if n < later.len() => {
+                    later[n] = Some(p.clone());
+                    n += 1;
+                }
                 Target::Thread(p) => p.unpark(),
                 Target::Waker(w) => w.wake(events),
             }
         }
+        drop(entries);
+        for p in later.iter().flatten() {
+            p.unpark();
+        }
+    }
+
+    /// True where nobody waits: lets a caller skip work that only a sleeper would see.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        core::sync::atomic::fence(Ordering::SeqCst);
+        self.len.load(Ordering::Relaxed) == 0
     }
 }
 
@@ -148,7 +172,18 @@ pub fn wait_on<T>(
         return r;
     }
     let me = crate::current();
-    let ids: Vec<u64> = queues.iter().map(|q| q.register(Target::Thread(me.parker.clone()), false)).collect();
+    // The usual one or two queues need no allocation.
+    let mut few = [0u64; 4];
+    let mut many = Vec::new();
+    let ids: &mut [u64] = if queues.len() <= few.len() {
+        &mut few[..queues.len()]
+    } else {
+        many.resize(queues.len(), 0);
+        &mut many
+    };
+    for (id, q) in ids.iter_mut().zip(queues) {
+        *id = q.register(Target::Thread(me.parker.clone()), false);
+    }
     let result = loop {
         if let Some(r) = cond() {
             break r;
@@ -161,7 +196,7 @@ pub fn wait_on<T>(
         }
     };
     for (q, id) in queues.iter().zip(ids) {
-        q.unregister(id);
+        q.unregister(*id);
     }
     result
 }
@@ -180,18 +215,26 @@ impl WaitQueue {
 /// depends on is added.
 pub struct PollTable {
     waker: Arc<dyn Waker>,
+    exclusive: bool,
     registered: Vec<(Arc<WaitQueue>, u64)>,
 }
 
 impl PollTable {
     #[must_use]
     pub fn new(waker: Arc<dyn Waker>) -> PollTable {
-        PollTable { waker, registered: Vec::new() }
+        PollTable { waker, exclusive: false, registered: Vec::new() }
+    }
+
+    /// As [`PollTable::new`], for exclusive registrations.
+    #[must_use]
+    pub fn new_exclusive(waker: Arc<dyn Waker>) -> PollTable {
+        PollTable { waker, exclusive: true, registered: Vec::new() }
     }
 
     /// Registers with `queue`.
     pub fn add(&mut self, queue: &Arc<WaitQueue>) {
-        let id = queue.add_waker(self.waker.clone());
+        let waker = self.waker.clone();
+        let id = if self.exclusive { queue.add_exclusive_waker(waker) } else { queue.add_waker(waker) };
         self.registered.push((queue.clone(), id));
     }
 

@@ -50,3 +50,27 @@ pub fn now() -> (i64, u32) {
     let (s, ns) = clock_gettime(0).unwrap_or((0, 0));
     (s, ns as u32)
 }
+
+/// Resolution of `clock` as (seconds, nanoseconds).
+///
+/// # Errors
+/// `EINVAL` for a clock that the host does not know.
+pub fn clock_getres(clock: i32) -> Result<(i64, i64)> {
+    let mut ts = [0i64; 2];
+    // SAFETY: the buffer is valid for a timespec.
+    Errno::from_ret(unsafe { syscall!(clock_getres, clock, ts.as_mut_ptr()) })?;
+    Ok((ts[0], ts[1]))
+}
+
+/// Sets timer descriptor `fd` (CLOCK_MONOTONIC) to fire once at `deadline_ns`; None disarms it.
+///
+/// # Errors
+/// The host's.
+pub fn timerfd_set(fd: i32, deadline_ns: Option<u64>) -> Result<()> {
+    const TFD_TIMER_ABSTIME: u32 = 1;
+    // A value of zero would disarm: a deadline in the past becomes the first nanosecond.
+    let at = deadline_ns.map_or(0, |d| d.max(1));
+    let spec = [0, 0, at / 1_000_000_000, at % 1_000_000_000];
+    // SAFETY: `spec` has the layout of struct itimerspec and outlives the call.
+    Errno::from_ret(unsafe { syscall!(timerfd_settime, fd, TFD_TIMER_ABSTIME, spec.as_ptr(), 0) }).map(drop)
+}

@@ -5,3 +5,8 @@ extern crate alloc;
 
 pub mod extents;
 pub mod ranges;
+#[cfg(test)]
+extern crate std;
+
+pub mod ldisc;
+pub mod ring;

@@ -1,10 +1,13 @@
 //! Signals (signal(7)): sets, actions, queues, sending. Delivery to a handler is `entry`'s.
 
+mod mask;
 mod send;
 mod set;
 
+pub use mask::{restore_mask_unless, send_current, set_temporary_mask};
 pub use send::{
-    force, group_or_process_perm, kill_pending, notify, send_group, send_process, send_thread, wake_for_work,
+    force, group_or_process_perm, kill_pending, notify, send_group, send_process, send_thread, send_thread_self,
+    wake_for_work,
 };
 pub use set::{Action, Default_, Pending, SigHand, SigInfo, SigSet, default_action};
 

@@ -11,7 +11,7 @@
 pub mod dentry;
 mod dirfile;
 pub mod inode;
-mod kernel;
+pub mod kernel;
 pub mod locks;
 pub mod mount;
 mod open;
@@ -201,4 +201,19 @@ pub fn generic_seek(
     };
     *pos = u64::try_from(new).map_err(|_| Errno::EINVAL)?;
     Ok(*pos)
+}
+
+/// The name that /proc/PID/maps shows for an open file.
+#[must_use]
+pub fn file_name(file: &File) -> Vec<u8> {
+    match mount::root() {
+        Ok(root) => file_text(file, &root),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Device (major, minor) and inode number of an open file; zeros where it has none.
+#[must_use]
+pub fn file_dev_ino(file: &File) -> ((u32, u32), u64) {
+    file_attr(file).map_or(((0, 0), 0), |a| ((major(a.dev), minor(a.dev)), a.ino))
 }

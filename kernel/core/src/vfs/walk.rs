@@ -69,6 +69,11 @@ impl Walk {
         Ok(Walk { cred, fs: None, root: OnceCell::from(root), base: None, resolve: Resolve::empty(), links: 0 })
     }
 
+    /// Relative paths start at `base`.
+    pub fn set_base(&mut self, base: Path) {
+        self.base = Some(base);
+    }
+
     /// Applies the flags of openat2(2): a walk confined to `base`.
     pub fn confine(&mut self, resolve: Resolve) {
         self.resolve = resolve;

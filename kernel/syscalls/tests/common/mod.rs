@@ -2,7 +2,7 @@
 //! process with one thread, and calls system-call handlers as that thread.
 
 use core_::fd::FdTable;
-use core_::task::{Cred, Process, Rlimit, Session, State, Thread, rlimit};
+use core_::task::{Cred, Process, Template, Thread, default_rlimits, new_process};
 use core_::vfs::{self, FileSystem, FsContext};
 use std::ffi::c_void;
 use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock};
@@ -100,51 +100,32 @@ fn boot() {
 }
 
 fn process() -> Arc<Process> {
-    let inf = Rlimit { cur: rlimit::INFINITY, max: rlimit::INFINITY };
-    let mut limits = [inf; rlimit::COUNT];
-    limits[rlimit::NOFILE] = Rlimit { cur: 1024, max: 4096 };
-    let session = Arc::new(Session { sid: 1, tty: Default::default() });
-    let rel = core_::task::Relations { ppid: 0, pgid: 1, session, children: Vec::new() };
     let actions = core::array::from_fn(|_| core_::signal::Action::default());
-    Arc::new(Process {
-        pid: 1,
-        rel: core_::Mutex::new(rel),
-        threads: Default::default(),
-        state: core_::Mutex::new(State::Running),
-        exit: Default::default(),
-        group_exit: Default::default(),
-        exiting: Default::default(),
-        child_wait: Default::default(),
-        signal_wait: Default::default(),
-        exit_wait: Default::default(),
-        sighand: core_::Mutex::new(Arc::new(core_::signal::SigHand::new(actions))),
-        pending: Default::default(),
-        report: Default::default(),
-        exit_signal: Default::default(),
-        rlimits: core_::Mutex::new(limits),
-        start_ns: 0,
-        usage: Default::default(),
-        child_usage: Default::default(),
-        did_exec: Default::default(),
-        dumpable: true.into(),
-        subreaper: Default::default(),
-        nice: Default::default(),
-        oom_score_adj: Default::default(),
-        spawn_id: Default::default(),
-        exe: Default::default(),
-        mm: Default::default(),
-        timers: Default::default(),
+    let p = new_process(Template {
+        ppid: 0,
+        pgid: 0,
+        session: None,
+        sighand: Arc::new(core_::signal::SigHand::new(actions)),
+        mm: None,
+        rlimits: default_rlimits(4096, 100),
+        exit_signal: 0,
+        spawn_id: 0,
+        nice: 0,
     })
+    .unwrap();
+    assert_eq!(p.pid, 1);
+    p.dumpable.store(true, std::sync::atomic::Ordering::Relaxed);
+    p
 }
 
 /// One test at a time: they share the guest. Returns with this host thread being guest thread 1, as root in `/`.
 pub fn enter() -> MutexGuard<'static, ()> {
     static BOOT: Once = Once::new();
     static ONE: Mutex<()> = Mutex::new(());
-    static MAIN: OnceLock<&'static Thread> = OnceLock::new();
+    static MAIN: OnceLock<Arc<Thread>> = OnceLock::new();
     let guard = ONE.lock().unwrap_or_else(|e| e.into_inner());
     BOOT.call_once(boot);
-    let t = *MAIN.get_or_init(|| {
+    let t = MAIN.get_or_init(|| {
         let p = process();
         let cred = Arc::new(Cred::user(0, 0, Vec::new()));
         let fs = FsContext::initial().unwrap();
@@ -163,10 +144,8 @@ pub fn enter() -> MutexGuard<'static, ()> {
         tree.add_process(&p);
         tree.add_thread(&t);
         drop(tree);
-        let t: &'static Arc<Thread> = Box::leak(Box::new(t));
-        let t: &'static Thread = t;
         host::thread::set_gs(0);
-        host::thread::set_current(0, t);
+        host::thread::set_current(0, t.clone());
         t
     });
     host::thread::set_gs(0);
