@@ -25,6 +25,11 @@ pub fn consider(me: &Thread, rip: u64) {
     if !ENABLED.load(Ordering::Relaxed) {
         return;
     }
+    // Other threads may stand right behind a `syscall` whose neighbour instruction a patch takes away. They go on trapping;
+    // texts are usually patched before a program's second thread.
+    if me.borrowed.load(Ordering::Relaxed) || me.process.threads.lock().len() > 1 {
+        return;
+    }
     let Some(mm) = me.process.mm.lock().clone() else { return };
     let mut s = mm.space.lock();
     let Some((start, v)) = s.areas.find(rip - 1) else { return };
@@ -56,6 +61,19 @@ pub fn consider(me: &Thread, rip: u64) {
     let how = flag::PRIVATE | flag::FIXED;
     if host::mem::mmap(start, key.len, flag::PROT_READ | flag::PROT_EXEC, how, host::ram::fd(), ram).is_ok() {
         s.areas.set_patched(start);
+        drop(s);
+        let regs = &mut trap::context::current().regs;
+        regs.rip = moved(regs.rip);
+    }
+}
+
+/// `rip`, or where the code that was there is now: for calls that trapped before their text was patched.
+#[must_use]
+pub fn moved(rip: u64) -> u64 {
+    let mut site = [0u8; 7];
+    match host::user::copy_in(&mut site, rip.wrapping_sub(2)) {
+        Ok(()) => stub::moved_return(&site).unwrap_or(rip),
+        Err(_) => rip,
     }
 }
 

@@ -61,6 +61,9 @@ fn run(me: &'static Thread) -> ! {
     }
 }
 
+/// rt_sigreturn(2).
+const NR_SIGRETURN: usize = 15;
+
 fn syscall(me: &Thread) {
     let regs = &mut context::current().regs;
     let nr = regs.rax as usize;
@@ -94,6 +97,9 @@ fn syscall(me: &Thread) {
     let regs = &mut context::current().regs;
     if regs.orig_rax != u64::MAX {
         regs.rax = ret as u64;
+    } else if nr == NR_SIGRETURN {
+        // The frame may be older than the patched text.
+        regs.rip = crate::patch::moved(regs.rip);
     }
 }
 

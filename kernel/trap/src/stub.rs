@@ -74,6 +74,15 @@ pub fn make(nr: Option<u32>, next: u64, tail: Tail) -> Option<u32> {
     Some((layout::JUMP_TABLE + n as u64 * 8) as u32)
 }
 
+/// Where a call that trapped before its site was patched goes on. `site` are the 7 bytes from the old `syscall` on: where a
+/// patch starts there, the instruction after the `syscall` is gone and the stub has it.
+#[must_use]
+pub fn moved_return(site: &[u8; 7]) -> Option<u64> {
+    let slot = u64::from(u32::from_le_bytes([site[3], site[4], site[5], site[6]]));
+    let ours = site[..3] == [0xff, 0x24, 0x25] && (layout::JUMP_TABLE..layout::STUBS).contains(&slot);
+    ours.then(|| layout::STUBS + (slot - layout::JUMP_TABLE) / 8 * layout::STUB_SIZE + 19 + 2)
+}
+
 /// Stubs in use.
 #[must_use]
 pub fn used() -> u32 {

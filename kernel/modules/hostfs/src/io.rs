@@ -161,8 +161,16 @@ impl FileOps for HostInode {
     }
 
     fn text_identity(&self, _file: &File) -> Option<(u64, u64)> {
-        // The content of a live file may change under the cache.
-        if self.live() { None } else { Some(self.id) }
+        if !self.live() {
+            return Some(self.id);
+        }
+        // A live file's content may change under the cache: its times and size are part of the identity.
+        let a = Inode::attr(self).ok()?;
+        let mut mix = self.id.0;
+        for v in [a.size, a.mtime.0 as u64, u64::from(a.mtime.1), a.ctime.0 as u64, u64::from(a.ctime.1)] {
+            mix = (mix ^ v).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        }
+        Some((mix, self.id.1))
     }
 
     fn release(&self, _file: &File) {

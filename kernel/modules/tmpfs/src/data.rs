@@ -51,7 +51,12 @@ pub(crate) struct FileData {
     /// Host process and number of pages that it transferred lately: see [`FileData::hot`].
     heat: AtomicU64,
     seals: AtomicU32,
+    /// Number of this content for the patched-text cache: 0 not asked for yet, `u64::MAX` never again (somebody maps the
+    /// file writable). A change of the content takes it away.
+    content: AtomicU64,
 }
+
+static CONTENTS: AtomicU64 = AtomicU64::new(1);
 
 fn host_error(e: Errno) -> Errno {
     // The host refused memory to the RAM file: for the guest, its disk is full.
@@ -135,6 +140,23 @@ impl FileData {
             maps: AtomicU32::new(0),
             heat: AtomicU64::new(0),
             seals: AtomicU32::new(0),
+            content: AtomicU64::new(0),
+        }
+    }
+
+    fn changed(&self) {
+        if self.content.load(Ordering::Relaxed) != u64::MAX {
+            self.content.store(0, Ordering::Release);
+        }
+    }
+
+    /// A number that no other content has or will have.
+    pub fn content(&self) -> Option<u64> {
+        let new = CONTENTS.fetch_add(1, Ordering::Relaxed);
+        match self.content.compare_exchange(0, new, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Some(new),
+            Err(u64::MAX) => None,
+            Err(n) => Some(n),
         }
     }
 
@@ -227,6 +249,7 @@ impl FileData {
     /// Writes at `off`, or at the end. Returns the count and the position after it.
     pub fn write(&self, src: &mut IoBuf, off: Option<u64>) -> Result<(usize, u64)> {
         let _writer = self.writer.lock();
+        self.changed();
         let off = off.unwrap_or_else(|| self.size());
         if src.left() == 0 {
             return Ok((0, off));
@@ -361,6 +384,7 @@ impl FileData {
     }
 
     pub fn truncate(&self, len: u64) -> Result<()> {
+        self.changed();
         if len > MAX_SIZE {
             return Err(Errno::EFBIG);
         }
@@ -380,6 +404,7 @@ impl FileData {
     }
 
     pub fn fallocate(&self, mode: u32, off: u64, len: u64) -> Result<()> {
+        self.changed();
         const KEEP_SIZE: u32 = 1;
         const PUNCH_HOLE: u32 = 2;
         const ZERO_RANGE: u32 = 16;
@@ -454,6 +479,9 @@ impl FileData {
     }
 
     pub fn map_extents(&self, off: u64, len: u64, kind: MapKind) -> Result<Vec<Extent>> {
+        if kind == MapKind::SharedWrite {
+            self.content.store(u64::MAX, Ordering::Release);
+        }
         let _writer = self.writer.lock();
         if kind == MapKind::SharedWrite && self.seals.load(Ordering::Relaxed) & (seal::WRITE | seal::FUTURE_WRITE) != 0
         {

@@ -411,6 +411,12 @@ impl FileOps for TmpInode {
         self.data()?.map_extents(off, len, kind)
     }
 
+    fn text_identity(&self, _file: &File) -> Option<(u64, u64)> {
+        // No host device has this number: contents of tmpfs files do not meet host files.
+        const DEVICE: u64 = u64::MAX;
+        Some((DEVICE, self.data().ok()?.content()?))
+    }
+
     fn mapped(&self, _file: &File) {
         if let Ok(d) = self.data() {
             d.mapped();
