@@ -300,7 +300,7 @@ fn freed_frames_read_as_zeros() {
 #[test]
 fn large_files_copy_in_and_out() {
     let _g = enter();
-    let data: Vec<u8> = (0..3_000_000u32).map(|i| (i * 7 >> 3) as u8).collect();
+    let data: Vec<u8> = (0..3_000_000u32).map(|i| ((i * 7) >> 3) as u8).collect();
     put("/tmp/large", &data);
     let fd = open("/tmp/large", RDWR, 0).unwrap();
     // Often enough to change from host calls to the window.
@@ -660,12 +660,12 @@ fn host_times() {
         }
         println!("host {name}: {} ns", t.elapsed().as_nanos() / u128::from(n));
     };
-    time("stat (4 components)", 200_000, &mut || drop(std::fs::metadata(&path).unwrap()));
-    time("stat /etc/passwd", 200_000, &mut || drop(std::fs::metadata("/etc/passwd").unwrap()));
+    time("stat (4 components)", 200_000, &mut || assert!(std::fs::metadata(&path).is_ok()));
+    time("stat /etc/passwd", 200_000, &mut || assert!(std::fs::metadata("/etc/passwd").is_ok()));
     time("open+close", 200_000, &mut || drop(std::fs::File::open(&path).unwrap()));
     let f = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
     let mut buf = vec![0u8; 1 << 20];
-    time("fstat", 200_000, &mut || drop(f.metadata().unwrap()));
+    time("fstat", 200_000, &mut || assert!(f.metadata().is_ok()));
     time("pread 4 KiB", 100_000, &mut || assert!(f.read_at(&mut buf[..4096], 0).unwrap() > 0));
     time("pwrite 4 KiB", 100_000, &mut || assert!(f.write_at(&buf[..4096], 0).unwrap() > 0));
     time("pread 1 MiB", 500, &mut || assert!(f.read_at(&mut buf, 0).unwrap() > 0));

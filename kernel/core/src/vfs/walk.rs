@@ -78,7 +78,7 @@ impl Walk {
     pub fn confine(&mut self, resolve: Resolve) {
         self.resolve = resolve;
         if resolve.intersects(Resolve::IN_ROOT | Resolve::BENEATH) {
-            self.root = OnceCell::from(self.from_here());
+            self.root = OnceCell::from(self.here());
         }
     }
 
@@ -93,10 +93,10 @@ impl Walk {
                 (None, None) => self.root().clone(),
             });
         }
-        Ok(self.from_here())
+        Ok(self.here())
     }
 
-    fn from_here(&self) -> Path {
+    fn here(&self) -> Path {
         match (&self.base, &self.fs) {
             (Some(b), _) => b.clone(),
             (None, Some(fs)) => fs.cwd(),
