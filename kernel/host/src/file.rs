@@ -84,9 +84,12 @@ fn result_fd(ret: i64) -> Result<HostFd> {
 pub fn open_beneath(dir: i32, path: &[u8], flags: u32, mode: u32) -> Result<HostFd> {
     const O_CLOEXEC: u32 = 0o2_000_000;
     const O_NOCTTY: u32 = 0o400;
+    const O_PATH: u32 = 0o10_000_000;
     let c = CPath::new(if path.is_empty() { b"." } else { path })?;
+    // openat2 refuses flags that O_PATH has no use for.
+    let noctty = if flags & O_PATH == 0 { O_NOCTTY } else { 0 };
     let how = [
-        u64::from(flags | O_CLOEXEC | O_NOCTTY),
+        u64::from(flags | O_CLOEXEC | noctty),
         u64::from(mode),
         RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     ];

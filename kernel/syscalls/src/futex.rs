@@ -78,8 +78,12 @@ fn wait(a: &Args, op: u32, cmd: u32) -> Result<i64> {
         me.begin_interruptible();
         if me.interrupted(Interrupt::Signal) {
             me.end_interruptible();
-            return Err(if deadline.is_some() && cmd == WAIT { Errno::ERESTART_RESTARTBLOCK } else { Errno::ERESTARTSYS })
-                .inspect_err(|_| remember(me, a, op, cmd, deadline, bits));
+            return Err(if deadline.is_some() && cmd == WAIT {
+                Errno::ERESTART_RESTARTBLOCK
+            } else {
+                Errno::ERESTARTSYS
+            })
+            .inspect_err(|_| remember(me, a, op, cmd, deadline, bits));
         }
         match host_futex::wait(addr, host_op, a.u32(2), deadline.as_ref(), bits) {
             Err(Errno::EINTR) => {}

@@ -268,9 +268,8 @@ pub fn prctl(a: &Args) -> Result<i64> {
             Ok(0)
         }
         15 => {
-            let name = uaccess::read_cstr(a.u64(1), 16, Errno::E2BIG).or_else(|e| {
-                if e == Errno::E2BIG { uaccess::read_bytes(a.u64(1), 15) } else { Err(e) }
-            })?;
+            let name = uaccess::read_cstr(a.u64(1), 16, Errno::E2BIG)
+                .or_else(|e| if e == Errno::E2BIG { uaccess::read_bytes(a.u64(1), 15) } else { Err(e) })?;
             let mut comm = [0; 16];
             comm[..name.len().min(15)].copy_from_slice(&name[..name.len().min(15)]);
             *me.comm.lock() = comm;

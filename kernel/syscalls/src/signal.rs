@@ -35,12 +35,8 @@ pub fn rt_sigaction(a: &Args) -> Result<i64> {
                 | Action::RESTART
                 | Action::NODEFER
                 | Action::RESETHAND;
-            actions[signo as usize - 1] = Action {
-                handler,
-                flags: flags & KNOWN,
-                restorer,
-                mask: SigSet(mask).minus(SigSet::UNBLOCKABLE),
-            };
+            actions[signo as usize - 1] =
+                Action { handler, flags: flags & KNOWN, restorer, mask: SigSet(mask).minus(SigSet::UNBLOCKABLE) };
         }
         old
     };
@@ -122,7 +118,9 @@ pub fn rt_sigtimedwait(a: &Args) -> Result<i64> {
     let set = SigSet(UserPtr::<u64>::new(a.u64(0)).read()?).minus(SigSet::UNBLOCKABLE);
     let deadline = match UserPtr::<[i64; 2]>::new(a.u64(2)).read_if()? {
         Some([s, ns]) if s < 0 || !(0..1_000_000_000).contains(&ns) => return Err(Errno::EINVAL),
-        Some([s, ns]) => Some(host::time::monotonic_ns().saturating_add((s as u64).saturating_mul(1_000_000_000) + ns as u64)),
+        Some([s, ns]) => {
+            Some(host::time::monotonic_ns().saturating_add((s as u64).saturating_mul(1_000_000_000) + ns as u64))
+        }
         None => None,
     };
     let me = current();

@@ -155,7 +155,9 @@ pub fn restart_syscall(_: &Args) -> Result<i64> {
             sleep_relative(clock, deadline.0.saturating_mul(1_000_000_000).saturating_add(deadline.1), rem)
         }
         Restart::Poll { fds, n, deadline } => poll_until(fds, n, Limit { deadline }),
-        Restart::Futex { addr, val, flags, deadline, bitset } => crate::futex::resume(addr, val, flags, deadline, bitset),
+        Restart::Futex { addr, val, flags, deadline, bitset } => {
+            crate::futex::resume(addr, val, flags, deadline, bitset)
+        }
         Restart::None => Err(Errno::EINTR),
     }
 }

@@ -5,6 +5,7 @@
 //! broken when a name is removed, or by [`shrink`].
 
 use super::inode::{Caching, Inode, kind};
+use super::mount::Mount;
 use crate::{Errno, Mutex, MutexGuard, Result};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -61,6 +62,8 @@ pub struct Dentry {
     dir_lock: Mutex<()>,
     /// How many mounts lie on this dentry.
     pub(super) mounts: AtomicU32,
+    /// Those mounts, each with the number of the mount that it lies in.
+    pub(super) mounted: Mutex<Vec<(u32, Arc<Mount>)>>,
     unlinked: AtomicBool,
 }
 
@@ -77,6 +80,7 @@ impl Dentry {
             children: Mutex::default(),
             dir_lock: Mutex::new(()),
             mounts: AtomicU32::new(0),
+            mounted: Mutex::default(),
             unlinked: AtomicBool::new(false),
         })
     }

@@ -124,6 +124,7 @@ fn attach(at: &Path, mnt: &Arc<Mount>) -> Result<()> {
     if at.dentry.is_dir() != mnt.root.is_dir() {
         return Err(Errno::ENOTDIR);
     }
+    at.dentry.mounted.lock().push((at.mnt.id, mnt.clone()));
     at.dentry.mounts.fetch_add(1, Ordering::SeqCst);
     *mnt.parent.lock() = Some(at);
     MOUNTS.lock().push(mnt.clone());
@@ -146,6 +147,7 @@ pub fn umount(at: &Path) -> Result<()> {
         }
         let Some(parent) = at.mnt.parent() else { return Err(Errno::EBUSY) };
         parent.dentry.mounts.fetch_sub(1, Ordering::SeqCst);
+        parent.dentry.mounted.lock().retain(|(_, m)| !Arc::ptr_eq(m, &at.mnt));
         mounts.remove(i)
     };
     drop(gone);
@@ -158,8 +160,8 @@ pub fn umount(at: &Path) -> Result<()> {
 pub fn covered(mut p: Path) -> Path {
     while p.dentry.mounts.load(Ordering::Acquire) != 0 {
         let top = {
-            let mounts = MOUNTS.lock();
-            mounts.iter().rev().find(|m| m.parent.lock().as_ref().is_some_and(|at| at.same(&p))).cloned()
+            let list = p.dentry.mounted.lock();
+            list.iter().rev().find(|(on, _)| *on == p.mnt.id).map(|(_, m)| m.clone())
         };
         let Some(m) = top else { break };
         p = Path { dentry: m.root.clone(), mnt: m };

@@ -2,10 +2,11 @@
 
 use super::dentry::Dentry;
 use super::inode::Inode;
-use super::{Path, mount, perm};
+use super::{FsContext, Path, mount, perm};
 use crate::task::{Cap, Cred};
 use crate::{Errno, Result};
 use alloc::sync::Arc;
+use core::cell::OnceCell;
 
 bitflags::bitflags! {
     /// How a walk treats links and borders; RESOLVE_* of openat2(2).
@@ -42,7 +43,9 @@ pub enum Last<'p> {
 /// One walk: who walks, what is `/` for it, how many links it has followed.
 pub struct Walk {
     pub cred: Arc<Cred>,
-    root: Path,
+    /// Root and working directory are fetched when they are needed: references cost more than the rest of a short walk.
+    fs: Option<Arc<FsContext>>,
+    root: OnceCell<Path>,
     base: Option<Path>,
     pub resolve: Resolve,
     links: u32,
@@ -53,14 +56,7 @@ impl Walk {
     #[must_use]
     pub fn new(base: Option<Path>) -> Walk {
         let me = crate::current();
-        let fs = me.fs();
-        Walk {
-            cred: me.cred(),
-            root: fs.root(),
-            base: Some(base.unwrap_or_else(|| fs.cwd())),
-            resolve: Resolve::empty(),
-            links: 0,
-        }
+        Walk { cred: me.cred(), fs: Some(me.fs()), root: OnceCell::new(), base, resolve: Resolve::empty(), links: 0 }
     }
 
     /// A walk by the guest kernel itself, from the root.
@@ -70,7 +66,7 @@ impl Walk {
     pub fn kernel() -> Result<Walk> {
         let root = mount::root()?;
         let cred = Arc::new(Cred::user(0, 0, alloc::vec::Vec::new()));
-        Ok(Walk { cred, root, base: None, resolve: Resolve::empty(), links: 0 })
+        Ok(Walk { cred, fs: None, root: OnceCell::from(root), base: None, resolve: Resolve::empty(), links: 0 })
     }
 
     /// Relative paths start at `base`.
@@ -81,10 +77,8 @@ impl Walk {
     /// Applies the flags of openat2(2): a walk confined to `base`.
     pub fn confine(&mut self, resolve: Resolve) {
         self.resolve = resolve;
-        if resolve.intersects(Resolve::IN_ROOT | Resolve::BENEATH)
-            && let Some(b) = &self.base
-        {
-            self.root = b.clone();
+        if resolve.intersects(Resolve::IN_ROOT | Resolve::BENEATH) {
+            self.root = OnceCell::from(self.here());
         }
     }
 
@@ -93,9 +87,21 @@ impl Walk {
             if self.resolve.contains(Resolve::BENEATH) {
                 return Err(Errno::EXDEV);
             }
-            return Ok(self.root.clone());
+            return Ok(match (self.root.get(), &self.fs) {
+                (Some(r), _) => r.clone(),
+                (None, Some(fs)) => fs.root(),
+                (None, None) => self.root().clone(),
+            });
         }
-        Ok(self.base.as_ref().unwrap_or(&self.root).clone())
+        Ok(self.here())
+    }
+
+    fn here(&self) -> Path {
+        match (&self.base, &self.fs) {
+            (Some(b), _) => b.clone(),
+            (None, Some(fs)) => fs.cwd(),
+            (None, None) => self.root().clone(),
+        }
     }
 
     /// One step: `name` in directory `cur` (which is a directory: checked by the caller's search).
@@ -106,6 +112,22 @@ impl Walk {
         }
         let dentry = cur.dentry.child(name)?;
         self.enter(Path { mnt: cur.mnt.clone(), dentry })
+    }
+
+    /// [`Walk::step`] in the middle of a path: the directory's references are handed on.
+    #[inline]
+    fn step_through(&mut self, mut cur: Path, name: &[u8]) -> Result<Path> {
+        if name.len() > NAME_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        let dentry = cur.dentry.child(name)?;
+        if dentry.is_link() {
+            let link = Path { mnt: cur.mnt.clone(), dentry };
+            return self.follow(cur, &link);
+        }
+        dentry.inode()?;
+        cur.dentry = dentry;
+        self.enter(cur)
     }
 
     #[inline]
@@ -124,7 +146,7 @@ impl Walk {
     fn up(&self, cur: Path) -> Result<Path> {
         let mut p = cur;
         loop {
-            if p.same(&self.root) {
+            if p.same(self.root()) {
                 return if self.resolve.contains(Resolve::BENEATH) { Err(Errno::EXDEV) } else { Ok(p) };
             }
             if Arc::ptr_eq(&p.dentry, &p.mnt.root) {
@@ -189,11 +211,7 @@ impl Walk {
             cur = match name {
                 b"." => cur,
                 b".." => self.up(cur)?,
-                _ => {
-                    let next = self.step(&cur, name)?;
-                    let inode = next.dentry.inode()?;
-                    if inode.kind() == super::kind::LINK { self.follow(cur, &next.clone())? } else { next }
-                }
+                _ => self.step_through(cur, name)?,
             };
             rest = after;
         }
@@ -255,11 +273,16 @@ impl Walk {
             Last::Root | Last::Dot => Ok(dir),
             Last::DotDot => self.up(dir),
             Last::Name { name, slash } => {
-                let p = self.step(&dir, name)?;
-                if p.dentry.is_link() && (follow || slash) {
-                    let p = self.follow(dir, &p)?;
+                if name.len() > NAME_MAX {
+                    return Err(Errno::ENAMETOOLONG);
+                }
+                let dentry = dir.dentry.child(name)?;
+                if dentry.is_link() && (follow || slash) {
+                    let link = Path { mnt: dir.mnt.clone(), dentry };
+                    let p = self.follow(dir, &link)?;
                     return if slash && !p.dentry.is_dir() { Err(Errno::ENOTDIR) } else { Ok(p) };
                 }
+                let p = self.enter(Path { mnt: dir.mnt, dentry })?;
                 if slash && !p.dentry.is_dir() {
                     return Err(if p.dentry.is_negative() { Errno::ENOENT } else { Errno::ENOTDIR });
                 }
@@ -320,9 +343,14 @@ impl Walk {
         self.cred.has(cap)
     }
 
+    /// What is `/` for this walk.
     #[must_use]
     pub fn root(&self) -> &Path {
-        &self.root
+        // A walk by the kernel has it from the start; the other has a context.
+        self.root.get_or_init(|| match &self.fs {
+            Some(fs) => fs.root(),
+            None => crate::current().fs().root(),
+        })
     }
 }
 

@@ -141,26 +141,27 @@ impl HostInode {
         let fd = self.fds.lock().iter().flatten().next().cloned();
         let st = match fd {
             Some(fd) => host::file::statx(fd.raw(), b"", STATX_ALL)?,
-            None => self.stat_beneath(&self.path()?)?,
+            None => {
+                let (parent, name) = {
+                    let p = self.place.lock();
+                    if p.gone {
+                        return Err(Errno::ENOENT);
+                    }
+                    (p.parent.clone(), p.name.clone())
+                };
+                // One name in an open directory: no link is followed on the way.
+                match parent {
+                    Some(p) => host::file::statx(p.dir_fd()?.raw(), &name, STATX_ALL)?,
+                    None => host::file::statx(self.fs.root_fd.raw(), b"", STATX_ALL)?,
+                }
+            }
         };
         let a = attr_of(&self.fs, &st);
         self.set_attr(a);
         Ok(a)
     }
 
-    /// statx by path: the parent directory is opened beneath the root, so that no link is followed on the way.
-    fn stat_beneath(&self, path: &[u8]) -> Result<statx> {
-        const O_PATH_NOFOLLOW: u32 = oflag::PATH | oflag::NOFOLLOW;
-        let root = self.fs.root_fd.raw();
-        if path.is_empty() || !path.contains(&b'/') {
-            return host::file::statx(root, path, STATX_ALL);
-        }
-        let at = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
-        let dir = host::file::open_beneath(root, &path[..at], O_PATH_NOFOLLOW | oflag::DIRECTORY, 0)?;
-        host::file::statx(dir.raw(), &path[at + 1..], STATX_ALL)
-    }
-
-    /// An O_PATH descriptor of this directory: kept, so that looking up a name in it is one host call.
+    /// A descriptor of this directory: kept, so that looking up a name in it is one host call.
     pub(crate) fn dir_fd(&self) -> Result<Arc<HostFd>> {
         if let Some(fd) = &self.fds.lock()[0] {
             return Ok(fd.clone());

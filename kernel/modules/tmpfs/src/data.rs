@@ -152,6 +152,8 @@ impl FileData {
 
     /// A number that no other content has or will have.
     pub fn content(&self) -> Option<u64> {
+        // Not in the middle of a change: the number would stay with what the rest of it makes of the content.
+        let _writer = self.writer.lock();
         let new = CONTENTS.fetch_add(1, Ordering::Relaxed);
         match self.content.compare_exchange(0, new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Some(new),
@@ -384,11 +386,11 @@ impl FileData {
     }
 
     pub fn truncate(&self, len: u64) -> Result<()> {
-        self.changed();
         if len > MAX_SIZE {
             return Err(Errno::EFBIG);
         }
         let _writer = self.writer.lock();
+        self.changed();
         let old = self.size();
         let seals = self.seals.load(Ordering::Relaxed);
         if (len < old && seals & seal::SHRINK != 0) || (len > old && seals & seal::GROW != 0) {
@@ -404,12 +406,12 @@ impl FileData {
     }
 
     pub fn fallocate(&self, mode: u32, off: u64, len: u64) -> Result<()> {
-        self.changed();
         const KEEP_SIZE: u32 = 1;
         const PUNCH_HOLE: u32 = 2;
         const ZERO_RANGE: u32 = 16;
         let end = off.checked_add(len).filter(|e| *e <= MAX_SIZE).ok_or(Errno::EFBIG)?;
         let _writer = self.writer.lock();
+        self.changed();
         let seals = self.seals.load(Ordering::Relaxed);
         match mode & !KEEP_SIZE {
             PUNCH_HOLE if mode & KEEP_SIZE != 0 => {

@@ -65,8 +65,10 @@ fn exec(dirfd: Option<i32>, path: Vec<u8>, argv: u64, envp: u64, flags: u32) -> 
         // Linux since 5.18: an empty argument list becomes [""].
         argv.push(Vec::new());
     }
-    let (file, name) = core_::exec::open_exec(dirfd, &path, flags & AT_EMPTY_PATH != 0, flags & AT_SYMLINK_NOFOLLOW == 0)?;
-    let program = Program::open(file, name, argv, envp, &|p| core_::exec::open_exec(None, p, false, true).map(|f| f.0))?;
+    let (file, name) =
+        core_::exec::open_exec(dirfd, &path, flags & AT_EMPTY_PATH != 0, flags & AT_SYMLINK_NOFOLLOW == 0)?;
+    let program =
+        Program::open(file, name, argv, envp, &|p| core_::exec::open_exec(None, p, false, true).map(|f| f.0))?;
     run(program)
 }
 
@@ -133,7 +135,8 @@ fn become_program(me: &Thread, program: &Program) -> Result<Start> {
     let old = p.sighand.lock().clone();
     let mut actions = *old.actions.lock();
     for act in &mut actions {
-        *act = Action { handler: if act.handler == Action::IGN { Action::IGN } else { Action::DFL }, ..Action::default() };
+        *act =
+            Action { handler: if act.handler == Action::IGN { Action::IGN } else { Action::DFL }, ..Action::default() };
     }
     *p.sighand.lock() = Arc::new(SigHand::new(actions));
     core_::time::exec(p);

@@ -82,7 +82,9 @@ fn look(which: &Which, options: u32) -> Option<Result<Found>> {
         let stopped = report & 0xff == 0x7f && options & WUNTRACED != 0;
         let continued = report == 0xffff && options & WCONTINUED != 0;
         if stopped || continued {
-            if options & WNOWAIT == 0 && p.report.compare_exchange(report, 0, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+            if options & WNOWAIT == 0
+                && p.report.compare_exchange(report, 0, Ordering::SeqCst, Ordering::SeqCst).is_err()
+            {
                 continue;
             }
             let (code, value) = if stopped {
