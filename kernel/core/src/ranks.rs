@@ -8,7 +8,7 @@
 //! | 4 | directory and inode locks of file systems: parent before child |
 //! | 5 | objects behind descriptors (pipe, socket, terminal, epoll); sockets: by address |
 //! | 6 | signal state of a process (`signal::SigHand`, pending queues) |
-//! | 7 | wait queues |
+//! | 7 | wait queues; the ready list of an epoll, inside the queue that wakes it; that epoll's own queue inside the list (epolls watch each other without loops, so the nesting ends) |
 //! | 8 | timers, RAM frames, allocator |
 //!
 //! No lock is held while sleeping, and none below rank 4 is held across a host call that can block.

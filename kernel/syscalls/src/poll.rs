@@ -104,19 +104,19 @@ fn wait_ready(watches: &[Watch], got: &mut [Events], limit: Limit) -> Result<usi
     Ok(n)
 }
 
-/// struct pollfd: fd, then events and revents in one word.
-type PollFd = [i32; 2];
+/// sizeof(struct pollfd): fd, events, revents.
+const POLLFD: usize = 8;
 
 fn do_poll(at: u64, n: u64, limit: Limit) -> Result<i64> {
     if n > current().rlimit_nofile() {
         return Err(Errno::EINVAL);
     }
-    let fds: UserPtr<PollFd> = UserPtr::new(at);
     let files = current().files();
+    let raw = read_bytes(at, n as usize * POLLFD)?;
     let mut watches = Vec::with_capacity(n as usize);
-    for i in 0..n as usize {
-        let [fd, events] = fds.at(i).read()?;
-        let want = Events::from_bits_truncate(events as u32 & 0xffff);
+    for p in raw.chunks_exact(POLLFD) {
+        let fd = i32::from_ne_bytes([p[0], p[1], p[2], p[3]]);
+        let want = Events::from_bits_truncate(u32::from(u16::from_ne_bytes([p[4], p[5]])));
         watches.push(match files.get(fd) {
             _ if fd < 0 => Watch { file: None, want: Events::empty() },
             Ok(f) => Watch { file: Some(f), want },
@@ -126,7 +126,7 @@ fn do_poll(at: u64, n: u64, limit: Limit) -> Result<i64> {
     let mut got = alloc::vec![Events::empty(); watches.len()];
     let ready = wait_ready(&watches, &mut got, limit)?;
     for (i, g) in got.iter().enumerate() {
-        write_bytes(at + i as u64 * 8 + 6, &(g.bits() as u16).to_ne_bytes())?;
+        write_bytes(at + (i * POLLFD) as u64 + 6, &(g.bits() as u16).to_ne_bytes())?;
     }
     Ok(ready as i64)
 }

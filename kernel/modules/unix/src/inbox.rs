@@ -1,9 +1,9 @@
 //! What was sent to a socket and not received yet, and how descriptors in it go.
 
+use super::flight;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicUsize, Ordering};
 use core_::file::File;
 use core_::io::IoBuf;
 use core_::wait::WaitQueue;
@@ -14,8 +14,6 @@ use lib::ring::Ring;
 const KEEP: usize = 65536;
 /// Datagrams that wait at a socket before senders must wait (/proc/sys/net/unix/max_dgram_qlen).
 const MAX_DATAGRAMS: usize = 10;
-/// Descriptors in flight in the whole VM.
-const MAX_IN_FLIGHT: usize = 16384;
 
 /// What belongs to a run of bytes.
 pub struct Segment {
@@ -39,8 +37,6 @@ pub struct Inbox {
     /// Senders wait here for space.
     pub space: Arc<WaitQueue>,
 }
-
-static IN_FLIGHT: AtomicUsize = AtomicUsize::new(0);
 
 /// Files dropped with a message. Dropping one can close a socket whose inbox holds more: they are dropped
 /// one after the other by whoever came first, not one inside the other, so the depth stays bounded.
@@ -69,20 +65,9 @@ pub fn bury(files: Vec<Arc<File>>) {
     g.busy = false;
 }
 
-/// Counts `n` more files in flight.
-///
-/// # Errors
-/// `ETOOMANYREFS`.
-pub fn begin_flight(n: usize) -> Result<()> {
-    if IN_FLIGHT.fetch_add(n, Ordering::Relaxed) + n > MAX_IN_FLIGHT {
-        end_flight(n);
-        return Err(Errno::ETOOMANYREFS);
-    }
-    Ok(())
-}
-
-pub fn end_flight(n: usize) {
-    IN_FLIGHT.fetch_sub(n, Ordering::Relaxed);
+/// True while [`bury`] drops files: their closing needs no collection each, the one that began it makes one.
+pub fn burying() -> bool {
+    GRAVE.lock().busy
 }
 
 /// What goes with the bytes of one push.
@@ -200,9 +185,14 @@ impl Inbox {
             r
         };
         if !how.peek {
-            end_flight(t.fds.len());
+            flight::end(&t.fds);
         }
         Some(r.map(|()| t))
+    }
+
+    /// Takes the files out of all messages, which then arrive without them.
+    pub fn empty(&self) -> Vec<Arc<File>> {
+        self.queue.lock().segments.iter_mut().flat_map(|s| core::mem::take(&mut s.fds)).collect()
     }
 
     /// Drops everything; nothing more is accepted. True where something was unread.
@@ -218,7 +208,7 @@ impl Inbox {
             q.ring = Ring::new();
             unread
         };
-        end_flight(fds.len());
+        flight::end(&fds);
         bury(fds);
         unread
     }

@@ -7,6 +7,7 @@
 extern crate alloc;
 
 mod connect;
+mod flight;
 mod inbox;
 mod names;
 mod options;
@@ -310,6 +311,7 @@ impl Socket for UnixSocket {
 
     fn close(&self) {
         self.shut_down_for_good(false);
+        flight::collect();
     }
 }
 

@@ -1,13 +1,13 @@
 //! Sending and receiving.
 
-use super::inbox::{How, Meta, Taken, begin_flight, bury, end_flight};
-use super::names;
+use super::inbox::{How, Meta, Taken, bury};
 use super::{Phase, RCV, SEND, UnixSocket};
+use super::{flight, names};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core_::file::File;
 use core_::io::IoBuf;
-use core_::net::{Control, RecvExtra, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SendExtra, SocketFile, msg};
+use core_::net::{Control, RecvExtra, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SendExtra, msg};
 use core_::signal::{SigInfo, send_current, sig};
 use core_::task::Cap;
 use core_::wait::Events;
@@ -15,8 +15,6 @@ use core_::{Errno, Result, current};
 
 /// Bookkeeping that Linux keeps beside each message: the longest record is that much below SO_SNDBUF.
 const OVERHEAD: usize = 32;
-/// How deep sockets may travel inside sockets (Linux MAX_RECURSION_LEVEL).
-const MAX_NESTING: u32 = 4;
 /// The most descriptors on one message (SCM_MAX_FD).
 const MAX_FDS: usize = 253;
 
@@ -42,26 +40,6 @@ fn check_cred(c: [u32; 3]) -> Result<[u32; 3]> {
     let uid = [own.uid, own.euid, own.suid].contains(&c[1]) || own.has(Cap::Setuid);
     let gid = [own.gid, own.egid, own.sgid].contains(&c[2]) || own.has(Cap::Setgid);
     if pid && uid && gid { Ok(c) } else { Err(Errno::EPERM) }
-}
-
-fn unix_of(file: &File) -> Option<&UnixSocket> {
-    file.downcast::<SocketFile>()?.socket.as_any().downcast_ref::<UnixSocket>()
-}
-
-/// Refuses sockets that carry sockets that carry sockets…: what is inside must be found again when it is dropped.
-fn check_nesting(files: &[Arc<File>], depth: u32) -> Result<()> {
-    if depth > MAX_NESTING {
-        return Err(Errno::ETOOMANYREFS);
-    }
-    for f in files {
-        if let Some(s) = unix_of(f) {
-            let inside = s.inbox.in_flight();
-            let r = check_nesting(&inside, depth + 1);
-            bury(inside);
-            r?;
-        }
-    }
-    Ok(())
 }
 
 impl UnixSocket {
@@ -93,9 +71,8 @@ impl UnixSocket {
         if fds.len() > MAX_FDS {
             return Err(Errno::EINVAL);
         }
-        check_nesting(&fds, 1)?;
-        let n_fds = fds.len();
-        begin_flight(n_fds)?;
+        flight::check_nesting(&fds)?;
+        flight::begin(&fds)?;
         let mut meta = Meta {
             cred: cred.unwrap_or_else(message_cred),
             fds,
@@ -110,7 +87,7 @@ impl UnixSocket {
             _ => self.send_record(file, src, flags, to, &mut meta),
         };
         // What was not taken did not fly.
-        end_flight(meta.fds.len());
+        flight::end(&meta.fds);
         bury(core::mem::take(&mut meta.fds));
         if r == Err(Errno::EPIPE) && self.connection() && flags & msg::NOSIGNAL == 0 {
             send_current(SigInfo::kernel(sig::PIPE));
