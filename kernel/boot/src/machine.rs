@@ -72,6 +72,9 @@ impl Vm {
     /// What has to be there before the first mount: hooks, process 1, devices.
     pub fn prepare(&self) {
         wiring::wire();
+        if let Err(e) = self.mounts.unnamed() {
+            panic!("boot: {e}");
+        }
         let devices = match confine::devices() {
             Ok(d) => d,
             Err(e) => panic!("boot: devices: {e}"),

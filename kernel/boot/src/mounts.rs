@@ -37,6 +37,15 @@ impl Mounts {
         TmpFs::new(self.quota.clone(), mode).map(|f| f as Arc<dyn FileSystem>).map_err(|e| format!("tmpfs: {e}"))
     }
 
+    /// Makes the file system of files without a name: memfds, magic links to pipes.
+    ///
+    /// # Errors
+    /// A sentence for the kernel log.
+    pub fn unnamed(&self) -> Result<(), String> {
+        vfs::set_anon(self.tmpfs(0o700)?);
+        Ok(())
+    }
+
     /// # Errors
     /// A sentence for the VMM.
     pub fn mount(&self, mut m: Mount) -> Result<(), String> {

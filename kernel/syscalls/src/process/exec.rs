@@ -150,6 +150,7 @@ fn become_program(me: &Thread, program: &Program) -> Result<Start> {
         files
     };
     for f in files.drain(|_, cloexec| cloexec) {
+        core_::vfs::locks::closed(&files, &f);
         f.ops().flush(&f);
     }
     *me.altstack.lock() = core_::task::AltStack { sp: 0, flags: 2, size: 0 };

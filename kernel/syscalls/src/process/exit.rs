@@ -100,8 +100,9 @@ pub fn release_tid(me: &Thread) {
 
 /// Drops a table; where it was the last reference, its files are closed.
 pub fn close_all(files: Arc<FdTable>) {
-    if let Some(table) = Arc::into_inner(files) {
-        for f in table.drain(|_, _| true) {
+    if Arc::strong_count(&files) == 1 {
+        for f in files.drain(|_, _| true) {
+            core_::vfs::locks::closed(&files, &f);
             f.ops().flush(&f);
         }
     }
