@@ -2,6 +2,7 @@
 
 use super::flag;
 use crate::file::File;
+use crate::{Errno, Result};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -128,8 +129,8 @@ impl Area {
     pub fn remove(&mut self, start: u64, end: u64) {
         self.split(start);
         self.split(end);
-        let keys: Vec<u64> = self.tree.range(start..end).map(|(s, _)| *s).collect();
-        for k in keys {
+        while let Some((k, _)) = self.tree.range(start..end).next() {
+            let k = *k;
             if let Some(v) = self.tree.remove(&k) {
                 self.total -= v.end - k;
             }
@@ -179,11 +180,40 @@ impl Area {
         }
     }
 
+    /// Calls `f` for each area that overlaps `[start, end)`; `ENOMEM` where not all of it is covered.
+    ///
+    /// # Errors
+    /// `ENOMEM`; what `f` returns.
+    pub fn each_covering(&self, start: u64, end: u64, mut f: impl FnMut(&Vma) -> Result<()>) -> Result<()> {
+        let first = self.find(start).map_or(start, |(s, _)| s);
+        let mut at = start;
+        for (s, v) in self.tree.range(first..end) {
+            if *s > at {
+                return Err(Errno::ENOMEM);
+            }
+            f(v)?;
+            at = v.end;
+        }
+        if at < end { Err(Errno::ENOMEM) } else { Ok(()) }
+    }
+
     /// Changes the protection of all that is in `[start, end)`.
     pub fn protect(&mut self, start: u64, end: u64, prot: u32) {
-        for (s, mut v) in self.overlapping(start, end) {
+        // A heap that grows: the boundary between two areas moves.
+        self.split(start);
+        self.split(end);
+        let mut n = 0;
+        for (_, v) in self.tree.range_mut(start..end) {
             v.prot = prot;
-            self.insert(s, v);
+            n += 1;
         }
+        self.join(end);
+        if n > 1 {
+            let inner: Vec<u64> = self.tree.range(start + 1..end).map(|(s, _)| *s).collect();
+            for k in inner {
+                self.join(k);
+            }
+        }
+        self.join(start);
     }
 }

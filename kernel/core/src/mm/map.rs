@@ -182,27 +182,18 @@ impl Mm {
             return Ok(());
         }
         let mut s = self.space.lock();
-        let areas = s.areas.overlapping(start, end);
-        let mut at = start;
-        for (a, v) in &areas {
-            if *a != at {
-                return Err(Errno::ENOMEM);
-            }
+        let mut partial = false;
+        s.areas.each_covering(start, end, |v| {
+            partial |= v.partial;
             let no_write = v.flags & flag::TYPE == flag::SHARED && v.mapping.as_ref().is_some_and(|m| !m.file.writable());
-            if prot & flag::PROT_WRITE != 0 && no_write {
-                return Err(Errno::EACCES);
-            }
-            at = v.end;
-        }
-        if at < end {
-            return Err(Errno::ENOMEM);
-        }
-        if areas.iter().all(|(_, v)| !v.partial) {
-            mem::mprotect(start, end - start, prot)?;
-        } else {
-            for (a, v) in &areas {
+            if prot & flag::PROT_WRITE != 0 && no_write { Err(Errno::EACCES) } else { Ok(()) }
+        })?;
+        if partial {
+            for (a, v) in &s.areas.overlapping(start, end) {
                 protect_area(*a, v, prot)?;
             }
+        } else {
+            mem::mprotect(start, end - start, prot)?;
         }
         s.areas.protect(start, end, prot);
         Ok(())
