@@ -21,30 +21,65 @@ global_asm!(
 /// As in C.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memcpy(dst: *mut u8, src: *const u8, n: usize) -> *mut u8 {
-    // SAFETY: the caller's word; small sizes by two overlapping moves, large ones by the string instruction.
+    // SAFETY: the caller's word. Everything is read before it is written for sizes up to 32, so that memmove can use it.
     unsafe {
-        if n <= 16 {
-            if n >= 8 {
-                let a = src.cast::<u64>().read_unaligned();
-                let b = src.add(n - 8).cast::<u64>().read_unaligned();
-                dst.cast::<u64>().write_unaligned(a);
-                dst.add(n - 8).cast::<u64>().write_unaligned(b);
-            } else if n >= 4 {
-                let a = src.cast::<u32>().read_unaligned();
-                let b = src.add(n - 4).cast::<u32>().read_unaligned();
-                dst.cast::<u32>().write_unaligned(a);
-                dst.add(n - 4).cast::<u32>().write_unaligned(b);
-            } else if n > 0 {
-                let (a, b, c) = (src.read(), src.add(n / 2).read(), src.add(n - 1).read());
-                dst.write(a);
-                dst.add(n / 2).write(b);
-                dst.add(n - 1).write(c);
-            }
+        if n <= 32 {
+            small(dst, src, n);
         } else {
-            asm!("rep movsb", inout("rdi") dst => _, inout("rsi") src => _, inout("rcx") n => _, options(nostack, preserves_flags));
+            forward(dst, src, n);
         }
     }
     dst
+}
+
+/// Up to 32 bytes, by two moves that may overlap.
+#[inline(always)]
+unsafe fn small(dst: *mut u8, src: *const u8, n: usize) {
+    // SAFETY: the caller's word.
+    unsafe {
+        if n >= 16 {
+            let (a, b) = (src.cast::<u128>().read_unaligned(), src.add(n - 16).cast::<u128>().read_unaligned());
+            dst.cast::<u128>().write_unaligned(a);
+            dst.add(n - 16).cast::<u128>().write_unaligned(b);
+        } else if n >= 8 {
+            let (a, b) = (src.cast::<u64>().read_unaligned(), src.add(n - 8).cast::<u64>().read_unaligned());
+            dst.cast::<u64>().write_unaligned(a);
+            dst.add(n - 8).cast::<u64>().write_unaligned(b);
+        } else if n >= 4 {
+            let (a, b) = (src.cast::<u32>().read_unaligned(), src.add(n - 4).cast::<u32>().read_unaligned());
+            dst.cast::<u32>().write_unaligned(a);
+            dst.add(n - 4).cast::<u32>().write_unaligned(b);
+        } else if n > 0 {
+            let (a, b, c) = (src.read(), src.add(n / 2).read(), src.add(n - 1).read());
+            dst.write(a);
+            dst.add(n / 2).write(b);
+            dst.add(n - 1).write(c);
+        }
+    }
+}
+
+/// More than 32 bytes, upwards. In assembly, because the compiler would make a call of memcpy out of a loop.
+#[inline(always)]
+unsafe fn forward(dst: *mut u8, src: *const u8, n: usize) {
+    // SAFETY: the caller's word. The last 16 bytes are read first: an overlapping move may overwrite them.
+    unsafe {
+        if n >= 512 {
+            asm!("rep movsb", inout("rdi") dst => _, inout("rsi") src => _, inout("rcx") n => _, options(nostack, preserves_flags));
+            return;
+        }
+        let tail = src.add(n - 16).cast::<u128>().read_unaligned();
+        asm!(
+            "2: movups {x}, [{s}]",
+            "movups [{d}], {x}",
+            "add {s}, 16",
+            "add {d}, 16",
+            "sub {n}, 16",
+            "ja 2b",
+            x = out(xmm_reg) _, s = inout(reg) src => _, d = inout(reg) dst => _, n = inout(reg) n - 16 => _,
+            options(nostack)
+        );
+        dst.add(n - 16).cast::<u128>().write_unaligned(tail);
+    }
 }
 
 /// memmove(3).
@@ -53,27 +88,26 @@ pub unsafe extern "C" fn memcpy(dst: *mut u8, src: *const u8, n: usize) -> *mut 
 /// As in C.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memmove(dst: *mut u8, src: *const u8, n: usize) -> *mut u8 {
-    if (dst as usize).wrapping_sub(src as usize) >= n {
-        // SAFETY: a forward copy does not overwrite what is still to be read.
-        return unsafe { memcpy_forward(dst, src, n) };
-    }
-    // SAFETY: backward for an overlap with dst above src; the direction flag is put back.
+    // SAFETY: the caller's word; downwards where upwards would overwrite what is still to be read. The first 16 bytes are
+    // read before they can be overwritten.
     unsafe {
-        asm!(
-            "std", "rep movsb", "cld",
-            inout("rdi") dst.add(n).wrapping_sub(1) => _,
-            inout("rsi") src.add(n).wrapping_sub(1) => _,
-            inout("rcx") n => _,
-            options(nostack)
-        );
-    }
-    dst
-}
-
-unsafe fn memcpy_forward(dst: *mut u8, src: *const u8, n: usize) -> *mut u8 {
-    // SAFETY: as the caller's.
-    unsafe {
-        asm!("rep movsb", inout("rdi") dst => _, inout("rsi") src => _, inout("rcx") n => _, options(nostack, preserves_flags));
+        if n <= 32 {
+            small(dst, src, n);
+        } else if (dst as usize).wrapping_sub(src as usize) >= n {
+            forward(dst, src, n);
+        } else {
+            let head = src.cast::<u128>().read_unaligned();
+            asm!(
+                "2: movups {x}, [{s} + {n} - 16]",
+                "movups [{d} + {n} - 16], {x}",
+                "sub {n}, 16",
+                "cmp {n}, 16",
+                "ja 2b",
+                x = out(xmm_reg) _, s = in(reg) src, d = in(reg) dst, n = inout(reg) n => _,
+                options(nostack)
+            );
+            dst.cast::<u128>().write_unaligned(head);
+        }
     }
     dst
 }
