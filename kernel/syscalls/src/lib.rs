@@ -11,6 +11,7 @@ pub mod dir;
 mod epoll;
 mod event;
 pub mod futex;
+mod ioctl;
 pub mod misc;
 pub mod mm;
 pub mod mount;

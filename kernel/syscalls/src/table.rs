@@ -79,7 +79,7 @@ table! {
     13 rt_sigaction(signum: Sig, act: Ptr, oldact: Ptr, size: Size) crate::signal::rt_sigaction Full "";
     14 rt_sigprocmask(how: Int, set: Ptr, oldset: Ptr, size: Size) crate::signal::rt_sigprocmask Full "";
     15 rt_sigreturn() crate::signal::rt_sigreturn Full "";
-    16 ioctl(fd: Fd, request: Hex, arg: Hex) missing Missing "";
+    16 ioctl(fd: Fd, request: Hex, arg: Hex) crate::ioctl::ioctl Full "";
     17 pread64(fd: Fd, buf: Ptr, count: Size, offset: Off) rw::pread64 Full "";
     18 pwrite64(fd: Fd, buf: Bytes, count: Size, offset: Off) rw::pwrite64 Full "";
     19 readv(fd: Fd, iov: Ptr, iovcnt: Int) rw::readv Full "";
