@@ -167,16 +167,12 @@ macro_rules! gate {
             "mov eax, [rip + {xlo}]",
             "xor edx, edx",
             "xrstor64 [rsi]",
-            "mov rax, [rdi + 168]", "mov gs:[{O_IRET} + 64], rax", // rip
-            "mov qword ptr gs:[{O_IRET} + 72], 0x33",
-            "mov rax, [rdi + 176]", "mov gs:[{O_IRET} + 80], rax", // eflags
-            "mov rax, [rdi + 160]", "mov gs:[{O_IRET} + 88], rax", // rsp
-            "mov qword ptr gs:[{O_IRET} + 96], 0x2b",
-            "push qword ptr gs:[{O_IRET} + 96]",
-            "push qword ptr gs:[{O_IRET} + 88]",
-            "push qword ptr gs:[{O_IRET} + 80]",
-            "push qword ptr gs:[{O_IRET} + 72]",
-            "push qword ptr gs:[{O_IRET} + 64]",
+            // Straight onto the alternate stack: another signal may come in between, and go through here itself.
+            "push 0x2b",
+            "push qword ptr [rdi + 160]", // rsp
+            "push qword ptr [rdi + 176]", // eflags
+            "push 0x33",
+            "push qword ptr [rdi + 168]", // rip
             "mov r8, [rdi + 40]",
             "mov r9, [rdi + 48]",
             "mov r10, [rdi + 56]",

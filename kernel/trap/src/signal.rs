@@ -2,6 +2,7 @@
 
 use crate::context::{self, Exit};
 use crate::gate;
+use abi::layout;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// The low half of the XRSTOR mask, for the assembly that resumes interrupted kernel code.
@@ -87,6 +88,9 @@ pub extern "C" fn lodger_handle_signal(sig: u32, info: &Info, uc: &mut UContext)
         page.selector.store(0, Ordering::Relaxed);
         page.in_user.store(0, Ordering::Relaxed);
         let c = context::current();
+        if c.full == 0 {
+            keep_upper_halves(c, uc);
+        }
         c.set_exit(if sig == KICK {
             Exit::Interrupted
         } else {
@@ -97,6 +101,11 @@ pub extern "C" fn lodger_handle_signal(sig: u32, info: &Info, uc: &mut UContext)
     }
     if page.in_user.load(Ordering::Relaxed) == 0 {
         return in_kernel(sig, info, uc);
+    }
+    // A second kick in the first instructions of this very handler, before the flag below has changed: the first one is on its
+    // way to look for work. (An application that has jumped into the guest kernel's text merely does not hear of this kick.)
+    if sig == KICK && (layout::KERNEL_BASE..layout::HEAP_BASE).contains(&rip) {
+        return RESUME;
     }
     // Application code was interrupted. From here on host calls are the guest kernel's.
     page.selector.store(0, Ordering::Relaxed);
@@ -139,6 +148,17 @@ fn in_kernel(sig: u32, info: &Info, uc: &mut UContext) -> u32 {
     }
 }
 
+/// An exit after a gate call was interrupted: the host has put the vector registers back to their initial state, so what
+/// had stayed in them comes from its frame, and the low halves from the context.
+fn keep_upper_halves(c: &mut context::Context, uc: &UContext) {
+    const XMM: usize = 160;
+    const SSE: u8 = 2;
+    copy_vector_state(c, uc);
+    c.xsave.0[XMM..XMM + 256].copy_from_slice(&c.xmm.0);
+    c.xsave.0[512] |= SSE;
+    c.full = 1;
+}
+
 /// Copies the interrupted registers and vector state into the thread's context.
 fn save(c: &mut context::Context, uc: &UContext) {
     let r = &mut c.regs;
@@ -147,6 +167,12 @@ fn save(c: &mut context::Context, uc: &UContext) {
     (r.rbp, r.rbx, r.rax, r.rcx) = (uc.rbp, uc.rbx, uc.rax, uc.rcx);
     (r.rdx, r.rsi, r.rdi) = (uc.rdx, uc.rsi, uc.rdi);
     (r.rip, r.rsp, r.eflags) = (uc.rip, uc.rsp, uc.eflags);
+    copy_vector_state(c, uc);
+    c.full = 1;
+}
+
+/// Takes the vector state out of a host frame.
+fn copy_vector_state(c: &mut context::Context, uc: &UContext) {
     let n = crate::cpu::xsize();
     if uc.fpstate.is_null() {
         crate::cpu::init_xsave(&mut c.xsave);
@@ -161,7 +187,6 @@ fn save(c: &mut context::Context, uc: &UContext) {
         c.xsave.0[512..520].copy_from_slice(&bv.to_le_bytes());
         c.xsave.0[520..576].fill(0);
     }
-    c.full = 1;
 }
 
 fn die(sig: u32, info: &Info, uc: &UContext, what: &str) -> ! {
