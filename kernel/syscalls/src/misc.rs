@@ -369,7 +369,7 @@ pub fn setpriority(a: &Args) -> Result<i64> {
 
 fn thread_exists(pid: i32) -> Result<()> {
     if pid < 0 {
-        return Err(Errno::EINVAL);
+        return Err(Errno::ESRCH);
     }
     if pid == 0 || TREE.lock().thread(pid as u32).is_some() { Ok(()) } else { Err(Errno::ESRCH) }
 }
@@ -399,14 +399,26 @@ pub fn sched_setaffinity(a: &Args) -> Result<i64> {
     if (0..cpus).any(|c| mask.get(c / 8).is_some_and(|b| b & (1 << (c % 8)) != 0)) { Ok(0) } else { Err(Errno::EINVAL) }
 }
 
+/// As [`thread_exists`], for the calls that refuse negative numbers as such.
+fn scheduled(pid: i32) -> Result<()> {
+    if pid < 0 { Err(Errno::EINVAL) } else { thread_exists(pid) }
+}
+
 /// sched_getscheduler(2): SCHED_OTHER.
 pub fn sched_getscheduler(a: &Args) -> Result<i64> {
-    thread_exists(a.int(0)).map(|()| 0)
+    scheduled(a.int(0)).map(|()| 0)
+}
+
+/// sched_rr_get_interval(2): a slice as Linux's scheduler hands out.
+pub fn sched_rr_get_interval(a: &Args) -> Result<i64> {
+    scheduled(a.int(0))?;
+    const SLICE_NS: i64 = 4_000_000;
+    UserPtr::<[i64; 2]>::new(a.u64(1)).write([0, SLICE_NS]).map(|()| 0)
 }
 
 /// sched_setscheduler(2): only SCHED_OTHER, BATCH and IDLE, which need no privilege on the host.
 pub fn sched_setscheduler(a: &Args) -> Result<i64> {
-    thread_exists(a.int(0))?;
+    scheduled(a.int(0))?;
     match a.int(1) & !0x4000_0000 {
         0 | 3 | 5 => Ok(0),
         1 | 2 => Err(Errno::EPERM),
@@ -416,13 +428,13 @@ pub fn sched_setscheduler(a: &Args) -> Result<i64> {
 
 /// sched_getparam(2).
 pub fn sched_getparam(a: &Args) -> Result<i64> {
-    thread_exists(a.int(0))?;
+    scheduled(a.int(0))?;
     UserPtr::<u32>::new(a.u64(1)).write(0).map(|()| 0)
 }
 
 /// sched_setparam(2).
 pub fn sched_setparam(a: &Args) -> Result<i64> {
-    thread_exists(a.int(0))?;
+    scheduled(a.int(0))?;
     if UserPtr::<u32>::new(a.u64(1)).read()? == 0 { Ok(0) } else { Err(Errno::EINVAL) }
 }
 

@@ -211,7 +211,7 @@ table! {
     145 sched_getscheduler(pid: Pid) crate::misc::sched_getscheduler Partial "kept; the host schedules";
     146 sched_get_priority_max(policy: Int) crate::misc::sched_get_priority_max Partial "kept; the host schedules";
     147 sched_get_priority_min(policy: Int) crate::misc::sched_get_priority_min Partial "kept; the host schedules";
-    148 sched_rr_get_interval(pid: Pid, tp: Ptr) missing Missing "";
+    148 sched_rr_get_interval(pid: Pid, tp: Ptr) crate::misc::sched_rr_get_interval Partial "kept; the host schedules";
     149 mlock(addr: Hex, len: Size) crate::mm::mlock Full "";
     150 munlock(addr: Hex, len: Size) crate::mm::mlock Full "";
     151 mlockall(flags: Hex) crate::mm::mlockall Full "";
