@@ -10,11 +10,11 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use control::message::{Boot, Mount, Node, Spawn, Writer};
 use control::server::{self, Machine, Ready};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core_::irq::{self, Handler, Line};
 use core_::signal::{SigInfo, code, send_group, send_process};
 use core_::task::{Exit, Process, State, TREE, Usage};
 use core_::{Errno, Mutex};
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use host::sync::Once;
 
 /// One machine.
@@ -101,10 +101,10 @@ impl Vm {
         core_::task::on_exited(&(exited as fn(&Process, Exit, &Usage)));
         syscalls::misc::set_machine(&self.boot.hostname, self.boot.memory, self.boot.cpus);
         wiring::system(&self.boot);
-        if self.boot.flags & wire::FLAG_TRACE != 0 {
-            if let Some(fd) = &self.boot.trace {
-                entry::trace::start(fd.raw());
-            }
+        if self.boot.flags & wire::FLAG_TRACE != 0
+            && let Some(fd) = &self.boot.trace
+        {
+            entry::trace::start(fd.raw());
         }
     }
 }
@@ -132,14 +132,20 @@ fn reap() {
             return;
         }
         let victim = TREE.lock().all().into_iter().find(|p| {
-            !p.is_zombie() && p.threads.lock().iter().any(|t| {
-                host::thread::trusted_of(t.slot()).host_pid.load(Ordering::Relaxed) == pid
-            })
+            !p.is_zombie()
+                && p.threads
+                    .lock()
+                    .iter()
+                    .any(|t| host::thread::trusted_of(t.slot()).host_pid.load(Ordering::Relaxed) == pid)
         });
         let Some(p) = victim else { return };
         let threads = p.threads.lock().clone();
         let in_user = threads.iter().all(|t| host::thread::trusted_of(t.slot()).in_user.load(Ordering::Relaxed) == 1);
-        assert!(in_user, "host process {pid} of guest process {} was killed inside the guest kernel (code {code}, status {status})", p.pid);
+        assert!(
+            in_user,
+            "host process {pid} of guest process {} was killed inside the guest kernel (code {code}, status {status})",
+            p.pid
+        );
         // Its threads ran application code: no lock is held, its books can be closed here.
         spawn::set_fault(p.spawn_id.load(Ordering::Relaxed) as u32, spawn::FAULT_KILLED);
         for t in &threads {

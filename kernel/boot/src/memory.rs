@@ -47,7 +47,14 @@ pub fn map_kernel(fd: i32) -> Result<()> {
     shared(layout::TRUSTED_BASE, layout::THREAD_PAGE * layout::MAX_SLOTS as u64)?;
     let table = layout::STUBS_END - layout::JUMP_TABLE;
     shared(layout::JUMP_ALIAS, table)?;
-    map(layout::OPEN_BASE, layout::THREAD_PAGE * layout::MAX_SLOTS as u64, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)?;
+    map(
+        layout::OPEN_BASE,
+        layout::THREAD_PAGE * layout::MAX_SLOTS as u64,
+        PROT_RW,
+        MAP_PRIVATE | MAP_ANONYMOUS,
+        -1,
+        0,
+    )?;
     map(layout::JUMP_TABLE, layout::JUMP_TABLE_SIZE, PROT_READ, MAP_SHARED, fd, off(layout::JUMP_ALIAS))?;
     map(layout::STUBS, layout::STUBS_SIZE, PROT_RX, MAP_SHARED, fd, off(layout::JUMP_ALIAS) + layout::JUMP_TABLE_SIZE)
 }

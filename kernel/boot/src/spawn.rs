@@ -81,9 +81,14 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), Failure> {
     let cred = Arc::new(Cred::user(s.uid, s.gid, core::mem::take(&mut s.groups)));
     let fs = FsContext::initial().map_err(|e| (e, String::from("the machine has no root directory")))?;
     let mut walk = walk_as(&cred).map_err(|e| (e, String::from("no root directory")))?;
-    let cwd = walk.lookup(&s.cwd, true).map_err(|e| (e, format!("working directory {}: {e}", String::from_utf8_lossy(&s.cwd))))?;
+    let cwd = walk
+        .lookup(&s.cwd, true)
+        .map_err(|e| (e, format!("working directory {}: {e}", String::from_utf8_lossy(&s.cwd))))?;
     if !cwd.dentry.is_dir() {
-        return Err((Errno::ENOTDIR, format!("working directory {} is not a directory", String::from_utf8_lossy(&s.cwd))));
+        return Err((
+            Errno::ENOTDIR,
+            format!("working directory {} is not a directory", String::from_utf8_lossy(&s.cwd)),
+        ));
     }
     fs.set_cwd(cwd.clone());
     let open = |path: &[u8]| {
@@ -143,7 +148,8 @@ fn resolve(s: &Spawn, open: &dyn Fn(&[u8]) -> Result<Arc<File>, Errno>) -> Resul
     if name.is_empty() {
         return Err(Errno::ENOENT);
     }
-    let path = s.envp.iter().find_map(|e| e.strip_prefix(b"PATH=".as_slice())).unwrap_or(b"/usr/local/bin:/usr/bin:/bin");
+    let path =
+        s.envp.iter().find_map(|e| e.strip_prefix(b"PATH=".as_slice())).unwrap_or(b"/usr/local/bin:/usr/bin:/bin");
     let mut result = Err(Errno::ENOENT);
     for dir in path.split(|b| *b == b':') {
         let mut full = if dir.is_empty() { b".".to_vec() } else { dir.to_vec() };
@@ -195,4 +201,3 @@ fn stdio(s: &mut Spawn) -> Result<(Arc<FdTable>, Option<crate::terminal::Termina
 fn null() -> Result<Arc<File>, Errno> {
     core_::vfs::kernel::kopen(b"/dev/null", oflag::RDWR)
 }
-

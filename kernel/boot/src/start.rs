@@ -40,7 +40,8 @@ fn machine(initial: &Initial) -> ! {
         Err(_) => tool::usage(),
     };
     must("host process", confine::settle());
-    let Some(fd) = tool::kernel_memory_index(&buf[..packet.len]).and_then(|i| packet.fds[..packet.fd_count].get(i)) else {
+    let Some(fd) = tool::kernel_memory_index(&buf[..packet.len]).and_then(|i| packet.fds[..packet.fd_count].get(i))
+    else {
         give_up("BOOT", &"no kernel-region memory in the first message")
     };
     must("mapping the kernel region", memory::map_kernel(*fd));

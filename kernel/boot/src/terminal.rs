@@ -41,11 +41,11 @@ impl ConsoleSink for Sink {
     fn write(&self, bytes: &[u8]) -> Result<usize> {
         const POLLOUT: i16 = 4;
         let o = &self.0;
-        if file::poll_now(o.fd.raw(), POLLOUT)? == 0 {
-            if let Some(l) = o.line.lock().as_ref() {
-                l.arm(host::event::OUT)?;
-                return Err(Errno::EAGAIN);
-            }
+        if file::poll_now(o.fd.raw(), POLLOUT)? == 0
+            && let Some(l) = o.line.lock().as_ref()
+        {
+            l.arm(host::event::OUT)?;
+            return Err(Errno::EAGAIN);
         }
         // A terminal or pipe that is ready takes at least this much without blocking (PIPE_BUF).
         file::write(o.fd.raw(), &bytes[..bytes.len().min(4096)])
@@ -128,7 +128,12 @@ pub fn new(input: HostFd, output: HostFd, rows: u32, cols: u32) -> Result<(Arc<F
         Err(Errno::EEXIST) => {}
         Err(e) => return Err(e),
     }
-    let inp = Arc::new(Input { fd: input, console: Mutex::new(Some(console.clone())), line: Mutex::default(), held: Mutex::default() });
+    let inp = Arc::new(Input {
+        fd: input,
+        console: Mutex::new(Some(console.clone())),
+        line: Mutex::default(),
+        held: Mutex::default(),
+    });
     let line = Line::new(inp.fd.raw(), inp.clone())?;
     line.arm(host::event::IN)?;
     *inp.line.lock() = Some(line);

@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::message::Boot;
 use core::any::Any;
+use core::sync::atomic::Ordering;
 use core_::file::{File, FileOps};
 use core_::net::SocketNames;
 use core_::procinfo::{self, MemInfo, ProcInfo, System};
@@ -13,7 +14,6 @@ use core_::task::{Process, Thread};
 use core_::vfs::special::{self, Pts, PtsDir};
 use core_::vfs::{self, FileSystem, Path, kernel, kind};
 use core_::{Errno, Result};
-use core::sync::atomic::Ordering;
 use tmpfs::{Quota, TmpFs};
 
 /// Registers everything; once, before the first mount.
@@ -79,7 +79,8 @@ struct Names;
 
 impl SocketNames for Names {
     fn bind_path(&self, path: &[u8], socket: Arc<dyn Any + Send + Sync>) -> Result<()> {
-        let p = vfs::mknod_at(None, path, kind::SOCKET | 0o777).map_err(|e| if e == Errno::EEXIST { Errno::EADDRINUSE } else { e })?;
+        let p = vfs::mknod_at(None, path, kind::SOCKET | 0o777)
+            .map_err(|e| if e == Errno::EEXIST { Errno::EADDRINUSE } else { e })?;
         let inode = p.inode()?;
         *inode.special().ok_or(Errno::EPERM)?.lock() = Some(socket);
         Ok(())
@@ -102,16 +103,21 @@ struct Processes;
 impl Processes {
     /// Bytes of another process's memory can not be read from here: each address space is a host process's own. The
     /// calling process reads its own; for others the start-up strings kept at exec are shown.
-    fn strings(p: &Process, which: fn(&core_::mm::Image) -> (u64, u64), kept: fn(&core_::mm::Image) -> &Vec<u8>) -> Vec<u8> {
+    fn strings(
+        p: &Process,
+        which: fn(&core_::mm::Image) -> (u64, u64),
+        kept: fn(&core_::mm::Image) -> &Vec<u8>,
+    ) -> Vec<u8> {
         let Some(mm) = p.mm.lock().clone() else { return Vec::new() };
         let s = mm.space.lock();
         let (start, end) = which(&s.image);
         let kept = kept(&s.image).clone();
         drop(s);
-        if core_::current().process.pid == p.pid && end > start {
-            if let Ok(bytes) = core_::uaccess::read_bytes(start, (end - start).min(1 << 20) as usize) {
-                return bytes;
-            }
+        if core_::current().process.pid == p.pid
+            && end > start
+            && let Ok(bytes) = core_::uaccess::read_bytes(start, (end - start).min(1 << 20) as usize)
+        {
+            return bytes;
         }
         kept
     }

@@ -10,10 +10,10 @@
 //! trapping. A text is copied and patched as a whole once calls from it have trapped often enough ([`core_::text`]).
 
 use core::sync::atomic::{AtomicBool, Ordering};
+use core_::counters;
 use core_::mm::flag;
 use core_::task::Thread;
 use core_::text::{self, Key};
-use core_::counters;
 use trap::stub::{self, Tail};
 
 /// Whether this machine patches (`inline`) or only traps (`host`).
@@ -33,7 +33,10 @@ pub fn consider(me: &Thread, rip: u64) {
     let Some(mm) = me.process.mm.lock().clone() else { return };
     let mut s = mm.space.lock();
     let Some((start, v)) = s.areas.find(rip - 1) else { return };
-    let plain = v.flags & flag::TYPE == flag::PRIVATE && v.prot == flag::PROT_READ | flag::PROT_EXEC && !v.patched && !v.partial;
+    let plain = v.flags & flag::TYPE == flag::PRIVATE
+        && v.prot == flag::PROT_READ | flag::PROT_EXEC
+        && !v.patched
+        && !v.partial;
     let Some(m) = v.mapping.as_ref().filter(|_| plain) else { return };
     let Some(file) = m.file.ops().text_identity(&m.file) else { return };
     let key = Key { file, offset: v.offset, start, len: v.end - start };

@@ -168,7 +168,7 @@ fn handle(me: &'static Thread, info: &SigInfo, action: &Action) -> bool {
 
 fn restart_code(rax: u64) -> Option<Errno> {
     let n = (rax as i64).checked_neg()?;
-    (512..=516).contains(&n).then(|| Errno(n as u16))
+    (512..=516).contains(&n).then_some(Errno(n as u16))
 }
 
 /// Back to the system-call instruction. In a patched site the two bytes before the return address are still `0f 05`.

@@ -51,7 +51,12 @@ pub fn receive(fd: i32, buf: &mut [u8], nonblocking: bool) -> Result<Packet> {
     let flags = MSG_CMSG_CLOEXEC | if nonblocking { MSG_DONTWAIT } else { 0 };
     // SAFETY: all pointers of the header are valid for the call.
     let len = Errno::from_ret(unsafe { syscall!(recvmsg, fd, &raw mut hdr, flags) })?;
-    let mut p = Packet { len, fds: [-1; abi::wire::MAX_FDS], fd_count: 0, truncated: hdr.flags & (MSG_TRUNC | MSG_CTRUNC) != 0 };
+    let mut p = Packet {
+        len,
+        fds: [-1; abi::wire::MAX_FDS],
+        fd_count: 0,
+        truncated: hdr.flags & (MSG_TRUNC | MSG_CTRUNC) != 0,
+    };
     let word = |at: usize| {
         let c = &control.0;
         i32::from_le_bytes([c[at], c[at + 1], c[at + 2], c[at + 3]])

@@ -262,7 +262,10 @@ pub fn user_write_stream(fd: i32, iov: &[IoVec]) -> Result<usize> {
     check(iov)?;
     // SAFETY: only application memory is read (checked).
     Errno::from_ret(unsafe {
-        crate::interruptible::call(crate::calls::nr::writev, [fd as u64, iov.as_ptr() as u64, iov.len() as u64, 0, 0, 0])
+        crate::interruptible::call(
+            crate::calls::nr::writev,
+            [fd as u64, iov.as_ptr() as u64, iov.len() as u64, 0, 0, 0],
+        )
     })
 }
 

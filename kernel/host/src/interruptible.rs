@@ -47,7 +47,7 @@ unsafe extern "C" {
 pub fn abort(rip: u64) -> Option<u64> {
     let start = (&raw const lodger_interruptible_start) as u64;
     let end = (&raw const lodger_interruptible_end) as u64;
-    (start..end).contains(&rip).then(|| (&raw const lodger_interruptible_abort) as u64)
+    (start..end).contains(&rip).then_some((&raw const lodger_interruptible_abort) as u64)
 }
 
 /// A host call that ends with -EINTR as soon as this thread has work.

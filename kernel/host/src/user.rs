@@ -98,7 +98,7 @@ unsafe extern "C" {
 pub fn fixup(rip: u64) -> Option<u64> {
     let start = (&raw const lodger_user_access_start) as u64;
     let end = (&raw const lodger_user_access_end) as u64;
-    (start..end).contains(&rip).then(|| (&raw const lodger_user_access_fault) as u64)
+    (start..end).contains(&rip).then_some((&raw const lodger_user_access_fault) as u64)
 }
 
 /// Copies `dst.len()` bytes from application address `src`.

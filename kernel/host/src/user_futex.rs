@@ -16,7 +16,10 @@ pub fn wait(addr: u64, op: u32, val: u32, deadline: Option<&[i64; 2]>, bits: u32
     let ts = deadline.map_or(0, |t| t.as_ptr() as u64);
     // SAFETY: the host only compares the word at an application address (checked) and reads the time.
     let r = unsafe {
-        crate::interruptible::call(crate::calls::nr::futex, [addr, u64::from(op), u64::from(val), ts, 0, u64::from(bits)])
+        crate::interruptible::call(
+            crate::calls::nr::futex,
+            [addr, u64::from(op), u64::from(val), ts, 0, u64::from(bits)],
+        )
     };
     Errno::from_ret(r).map(|n| n as i64)
 }

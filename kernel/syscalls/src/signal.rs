@@ -320,7 +320,7 @@ pub fn rt_sigreturn(_: &Args) -> Result<i64> {
                 AltStack { sp, flags: flags as u32 & !1, size }
             };
             // As Linux: restored unless we stand on the present one.
-            if !on_stack(&*me.altstack.lock(), c.regs.rsp) {
+            if !on_stack(&me.altstack.lock(), c.regs.rsp) {
                 *me.altstack.lock() = new;
             }
         }

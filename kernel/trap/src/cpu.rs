@@ -157,10 +157,59 @@ pub fn cpuinfo(cpus: u32) -> alloc::string::String {
             }
         }
     };
-    add(one.edx, &[(0, "fpu"), (4, "tsc"), (8, "cx8"), (15, "cmov"), (19, "clflush"), (23, "mmx"), (24, "fxsr"), (25, "sse"), (26, "sse2"), (28, "ht")]);
+    add(
+        one.edx,
+        &[
+            (0, "fpu"),
+            (4, "tsc"),
+            (8, "cx8"),
+            (15, "cmov"),
+            (19, "clflush"),
+            (23, "mmx"),
+            (24, "fxsr"),
+            (25, "sse"),
+            (26, "sse2"),
+            (28, "ht"),
+        ],
+    );
     add(ext.edx, &[(11, "syscall"), (20, "nx"), (27, "rdtscp"), (29, "lm")]);
-    add(one.ecx, &[(0, "pni"), (1, "pclmulqdq"), (9, "ssse3"), (12, "fma"), (13, "cx16"), (19, "sse4_1"), (20, "sse4_2"), (22, "movbe"), (23, "popcnt"), (25, "aes"), (26, "xsave"), (28, "avx"), (29, "f16c"), (30, "rdrand"), (31, "hypervisor")]);
-    add(seven.ebx, &[(3, "bmi1"), (5, "avx2"), (8, "bmi2"), (9, "erms"), (16, "avx512f"), (17, "avx512dq"), (18, "rdseed"), (19, "adx"), (28, "avx512cd"), (29, "sha_ni"), (30, "avx512bw"), (31, "avx512vl")]);
+    add(
+        one.ecx,
+        &[
+            (0, "pni"),
+            (1, "pclmulqdq"),
+            (9, "ssse3"),
+            (12, "fma"),
+            (13, "cx16"),
+            (19, "sse4_1"),
+            (20, "sse4_2"),
+            (22, "movbe"),
+            (23, "popcnt"),
+            (25, "aes"),
+            (26, "xsave"),
+            (28, "avx"),
+            (29, "f16c"),
+            (30, "rdrand"),
+            (31, "hypervisor"),
+        ],
+    );
+    add(
+        seven.ebx,
+        &[
+            (3, "bmi1"),
+            (5, "avx2"),
+            (8, "bmi2"),
+            (9, "erms"),
+            (16, "avx512f"),
+            (17, "avx512dq"),
+            (18, "rdseed"),
+            (19, "adx"),
+            (28, "avx512cd"),
+            (29, "sha_ni"),
+            (30, "avx512bw"),
+            (31, "avx512vl"),
+        ],
+    );
     let text = |b: &[u8]| alloc::string::String::from_utf8_lossy(b).trim_matches(|c| c == '\0' || c == ' ').into();
     let (brand, vendor): (alloc::string::String, alloc::string::String) = (text(&brand), text(&vendor));
     let mut s = alloc::string::String::new();

@@ -141,8 +141,8 @@ pub fn pop(c: &mut Context) -> Result<(u64, [u64; 3])> {
 /// Registers in sigcontext's order.
 fn words(r: &Regs) -> [u64; 18] {
     [
-        r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi, r.rsi, r.rbp, r.rbx, r.rdx, r.rax, r.rcx, r.rsp, r.rip,
-        r.eflags,
+        r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi, r.rsi, r.rbp, r.rbx, r.rdx, r.rax, r.rcx, r.rsp,
+        r.rip, r.eflags,
     ]
 }
 

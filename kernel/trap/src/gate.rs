@@ -280,8 +280,12 @@ macro_rules! code {
 #[must_use]
 pub fn code() -> Code {
     match crate::guard::in_force() {
-        crate::guard::Guard::Pkey => code!(lodger_gate_pkey lodger_gate_start_pkey lodger_gate_end_pkey lodger_enter_pkey lodger_exit_start_pkey lodger_exit_end_pkey lodger_signal_pkey),
-        crate::guard::Guard::None => code!(lodger_gate_none lodger_gate_start_none lodger_gate_end_none lodger_enter_none lodger_exit_start_none lodger_exit_end_none lodger_signal_none),
+        crate::guard::Guard::Pkey => {
+            code!(lodger_gate_pkey lodger_gate_start_pkey lodger_gate_end_pkey lodger_enter_pkey lodger_exit_start_pkey lodger_exit_end_pkey lodger_signal_pkey)
+        }
+        crate::guard::Guard::None => {
+            code!(lodger_gate_none lodger_gate_start_none lodger_gate_end_none lodger_enter_none lodger_exit_start_none lodger_exit_end_none lodger_signal_none)
+        }
     }
 }
 

@@ -177,7 +177,9 @@ pub fn spawn(kind: Kind, slot: u32, entry: extern "C" fn(u64) -> !) -> Result<u3
     host::thread::count_host_call();
     // SAFETY: the stack is the slot's own; the child runs only `entry`, which never returns. A child without CLONE_VM has a
     // copy of application memory and shares all guest kernel memory, which only locks and atomics guard.
-    let ret = unsafe { lodger_clone(flags, stack_top(slot), &raw const page.host_tid, entry as usize as u64, u64::from(slot)) };
+    let ret = unsafe {
+        lodger_clone(flags, stack_top(slot), &raw const page.host_tid, entry as usize as u64, u64::from(slot))
+    };
     let tid = Errno::from_ret(ret)? as u32;
     if kind != Kind::Thread {
         page.host_pid.store(tid, Ordering::Relaxed);

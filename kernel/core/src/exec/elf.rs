@@ -72,7 +72,12 @@ impl Header {
         }
         let kind = u16_at(head, 16);
         let (phentsize, phnum) = (u16_at(head, 54), u16_at(head, 56));
-        if !matches!(kind, ET_EXEC | ET_DYN) || u16_at(head, 18) != EM_X86_64 || phentsize as usize != PHDR || phnum == 0 || phnum > MAX_PHNUM {
+        if !matches!(kind, ET_EXEC | ET_DYN)
+            || u16_at(head, 18) != EM_X86_64
+            || phentsize as usize != PHDR
+            || phnum == 0
+            || phnum > MAX_PHNUM
+        {
             return Err(Errno::ENOEXEC);
         }
         let phoff = u64_at(head, 32);
@@ -149,7 +154,14 @@ impl Header {
             let file_end = at(s.vaddr) + s.filesz;
             let mem_end = at(s.vaddr) + s.memsz;
             if s.filesz > 0 {
-                mm.mmap(start, skew + s.filesz, prot, flag::PRIVATE | flag::FIXED, Some(file.clone()), s.offset - skew)?;
+                mm.mmap(
+                    start,
+                    skew + s.filesz,
+                    prot,
+                    flag::PRIVATE | flag::FIXED,
+                    Some(file.clone()),
+                    s.offset - skew,
+                )?;
             }
             let file_pages_end = if s.filesz > 0 { (file_end + PAGE - 1) & !(PAGE - 1) } else { start };
             if mem_end > file_end && s.filesz > 0 && prot & flag::PROT_WRITE != 0 {
@@ -184,12 +196,18 @@ impl Header {
 
     /// A base for a position-independent file: the one it had before in this VM if that is free.
     fn choose_base(&self, mm: &Mm, file: &Arc<File>, span: u64) -> Result<u64> {
-        let align = self.loads().map(|s| s.align).filter(|a| a.is_power_of_two() && *a <= 1 << 30).max().unwrap_or(PAGE).max(PAGE);
+        let align = self
+            .loads()
+            .map(|s| s.align)
+            .filter(|a| a.is_power_of_two() && *a <= 1 << 30)
+            .max()
+            .unwrap_or(PAGE)
+            .max(PAGE);
         let id = file.ops().text_identity(file);
-        if let Some(base) = id.and_then(|id| super::preferred(id, span)) {
-            if mm.space.lock().areas.free(base, base + span) {
-                return Ok(base);
-            }
+        if let Some(base) = id.and_then(|id| super::preferred(id, span))
+            && mm.space.lock().areas.free(base, base + span)
+        {
+            return Ok(base);
         }
         // Above 0x5555_0000_0000 where Linux puts programs; an interpreter goes where the host's mmap would put a library.
         for _ in 0..16 {

@@ -19,7 +19,11 @@ pub const MAX_STRING: usize = 128 * 1024;
 pub fn check_size(argv: &[Vec<u8>], envp: &[Vec<u8>], stack_limit: u64) -> Result<()> {
     let total: usize = argv.iter().chain(envp).map(|s| s.len() + 1 + 8).sum();
     let max = (stack_limit / 4).clamp(128 * 1024, 6 << 20);
-    if total as u64 > max || argv.iter().chain(envp).any(|s| s.len() >= MAX_STRING) { Err(Errno::E2BIG) } else { Ok(()) }
+    if total as u64 > max || argv.iter().chain(envp).any(|s| s.len() >= MAX_STRING) {
+        Err(Errno::E2BIG)
+    } else {
+        Ok(())
+    }
 }
 
 /// Maps the stack and fills it; returns the initial stack pointer. `aux` is completed with what lies on the stack.

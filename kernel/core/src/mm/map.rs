@@ -31,7 +31,15 @@ fn range(addr: u64, len: u64, bad: Errno) -> Result<(u64, u64)> {
 }
 
 /// Maps the parts of `[start, start+len)` that the file has now; false where parts are missing.
-pub(super) fn map_file(start: u64, len: u64, prot: u32, shared: bool, file: &Arc<File>, off: u64, kind: MapKind) -> Result<bool> {
+pub(super) fn map_file(
+    start: u64,
+    len: u64,
+    prot: u32,
+    shared: bool,
+    file: &Arc<File>,
+    off: u64,
+    kind: MapKind,
+) -> Result<bool> {
     let mut covered = 0;
     for e in file.ops().map_extents(file, off, len, kind)? {
         let Some((fd, host_off)) = e.host else { continue };
@@ -94,7 +102,10 @@ impl Mm {
                 let host_flags = keep | ANONYMOUS | if shared { SHARED } else { PRIVATE };
                 let at = mem::mmap(hint, len, prot, host_flags, -1, 0)?;
                 let flags = flags & (GROWSDOWN | NORESERVE) | ANONYMOUS | if shared { SHARED } else { PRIVATE };
-                s.areas.insert(at, Vma { end: at + len, prot, flags, mapping: None, offset: 0, partial: false, patched: false });
+                s.areas.insert(
+                    at,
+                    Vma { end: at + len, prot, flags, mapping: None, offset: 0, partial: false, patched: false },
+                );
                 Ok(at)
             }
             Some(file) => {
@@ -115,7 +126,9 @@ impl Mm {
                 };
                 // Text that has been patched for this address already.
                 let text = if prot == PROT_READ | PROT_EXEC && !shared && fixed {
-                    file.ops().text_identity(&file).and_then(|id| crate::text::lookup(&crate::text::Key { file: id, offset: off, start: addr, len }))
+                    file.ops().text_identity(&file).and_then(|id| {
+                        crate::text::lookup(&crate::text::Key { file: id, offset: off, start: addr, len })
+                    })
                 } else {
                     None
                 };
@@ -124,7 +137,14 @@ impl Mm {
                 let (at, partial) = if let Some((fd, host_off)) = whole {
                     (mem::mmap(hint, len, prot, keep & !GROWSDOWN | how, fd, host_off)?, false)
                 } else {
-                    let at = mem::mmap(hint, len, 0, keep & !(GROWSDOWN | POPULATE) | PRIVATE | ANONYMOUS | NORESERVE, -1, 0)?;
+                    let at = mem::mmap(
+                        hint,
+                        len,
+                        0,
+                        keep & !(GROWSDOWN | POPULATE) | PRIVATE | ANONYMOUS | NORESERVE,
+                        -1,
+                        0,
+                    )?;
                     match map_file(at, len, prot, shared, &file, off, kind) {
                         Ok(all) => (at, !all),
                         Err(e) => {
@@ -146,7 +166,11 @@ impl Mm {
 
     /// Refuses what can never be: more than the machine's memory in one writable piece, or more than RLIMIT_AS.
     fn check_limits(&self, len: u64, prot: u32, flags: u32) -> Result<()> {
-        if prot & flag::PROT_WRITE != 0 && flags & flag::NORESERVE == 0 && flags & flag::TYPE == flag::PRIVATE && len > super::limit() {
+        if prot & flag::PROT_WRITE != 0
+            && flags & flag::NORESERVE == 0
+            && flags & flag::TYPE == flag::PRIVATE
+            && len > super::limit()
+        {
             return Err(Errno::ENOMEM);
         }
         let limit = crate::current().process.rlimit(rlimit::AS);
@@ -185,7 +209,8 @@ impl Mm {
         let mut partial = false;
         s.areas.each_covering(start, end, |v| {
             partial |= v.partial;
-            let no_write = v.flags & flag::TYPE == flag::SHARED && v.mapping.as_ref().is_some_and(|m| !m.file.writable());
+            let no_write =
+                v.flags & flag::TYPE == flag::SHARED && v.mapping.as_ref().is_some_and(|m| !m.file.writable());
             if prot & flag::PROT_WRITE != 0 && no_write { Err(Errno::EACCES) } else { Ok(()) }
         })?;
         if partial {
@@ -219,7 +244,8 @@ impl Mm {
             if mem::mmap(old, len, prot, flags | flag::FIXED_NOREPLACE, -1, 0).is_err() {
                 return cur;
             }
-            s.areas.insert(old, Vma { end: new, prot, flags, mapping: None, offset: 0, partial: false, patched: false });
+            s.areas
+                .insert(old, Vma { end: new, prot, flags, mapping: None, offset: 0, partial: false, patched: false });
         } else if new < old {
             if mem::munmap(new, old - new).is_err() {
                 return cur;
@@ -275,7 +301,15 @@ impl Mm {
     }
 
     /// Growing a mapping whose pages are not one run: move what there is, map the rest afresh.
-    fn remap_file(s: &mut Space, start: u64, end: u64, new_len: u64, flags: u32, new: u64, mut piece: Vma) -> Result<u64> {
+    fn remap_file(
+        s: &mut Space,
+        start: u64,
+        end: u64,
+        new_len: u64,
+        flags: u32,
+        new: u64,
+        mut piece: Vma,
+    ) -> Result<u64> {
         let Some(m) = piece.mapping.clone() else { return Err(Errno::EFAULT) };
         let fixed = if flags & 2 != 0 { flag::FIXED } else { 0 };
         let at = mem::mmap(new, new_len, 0, flag::PRIVATE | flag::ANONYMOUS | flag::NORESERVE | fixed, -1, 0)?;
@@ -383,7 +417,8 @@ fn protect_area(start: u64, v: &Vma, prot: u32) -> Result<()> {
     let Some(m) = v.mapping.as_ref().filter(|_| v.partial) else {
         return mem::mprotect(start, v.end - start, prot);
     };
-    let kind = if v.flags & flag::TYPE == flag::SHARED && m.file.writable() { MapKind::SharedWrite } else { MapKind::Read };
+    let kind =
+        if v.flags & flag::TYPE == flag::SHARED && m.file.writable() { MapKind::SharedWrite } else { MapKind::Read };
     for e in m.file.ops().map_extents(&m.file, v.offset, v.end - start, kind)? {
         if e.host.is_some() && e.offset >= v.offset {
             let at = start + (e.offset - v.offset);

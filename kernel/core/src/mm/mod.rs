@@ -111,7 +111,6 @@ impl Mm {
     }
 
     /// [`Mm::fork`] with the space held until the guard is dropped: for the time of the host's fork.
-    #[must_use]
     pub fn fork_locked(&self) -> (Arc<Mm>, crate::MutexGuard<'_, Space>) {
         let s = self.space.lock();
         let copy = Space { areas: s.areas.clone(), image: s.image.clone(), exe: s.exe.clone() };

@@ -44,34 +44,38 @@ impl Mm {
     pub fn maps(&self, detail: bool) -> Vec<u8> {
         let s = self.space.lock();
         let mut out = Vec::new();
-        let mut line = |start: u64, end: u64, prot: u32, shared: bool, off: u64, dev: (u32, u32), ino: u64, name: &[u8]| {
-            let bit = |b: u32, c: char| if prot & b != 0 { c } else { '-' };
-            let mut t = String::new();
-            let _ = write!(
-                t,
-                "{start:08x}-{end:08x} {}{}{}{} {off:08x} {:02x}:{:02x} {ino} ",
-                bit(1, 'r'),
-                bit(2, 'w'),
-                bit(4, 'x'),
-                if shared { 's' } else { 'p' },
-                dev.0,
-                dev.1
-            );
-            if !name.is_empty() {
-                while t.len() < 73 {
-                    t.push(' ');
-                }
-            }
-            out.extend_from_slice(t.as_bytes());
-            out.extend_from_slice(name);
-            out.push(b'\n');
-            if detail {
-                let kb = (end - start) / 1024;
+        let mut line =
+            |start: u64, end: u64, prot: u32, shared: bool, off: u64, dev: (u32, u32), ino: u64, name: &[u8]| {
+                let bit = |b: u32, c: char| if prot & b != 0 { c } else { '-' };
                 let mut t = String::new();
-                let _ = write!(t, "Size:           {kb:8} kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n");
+                let _ = write!(
+                    t,
+                    "{start:08x}-{end:08x} {}{}{}{} {off:08x} {:02x}:{:02x} {ino} ",
+                    bit(1, 'r'),
+                    bit(2, 'w'),
+                    bit(4, 'x'),
+                    if shared { 's' } else { 'p' },
+                    dev.0,
+                    dev.1
+                );
+                if !name.is_empty() {
+                    while t.len() < 73 {
+                        t.push(' ');
+                    }
+                }
                 out.extend_from_slice(t.as_bytes());
-            }
-        };
+                out.extend_from_slice(name);
+                out.push(b'\n');
+                if detail {
+                    let kb = (end - start) / 1024;
+                    let mut t = String::new();
+                    let _ = write!(
+                        t,
+                        "Size:           {kb:8} kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n"
+                    );
+                    out.extend_from_slice(t.as_bytes());
+                }
+            };
         let (vvar, vdso, vend) = vdso();
         let mut shown = vdso == 0;
         for (start, v) in s.areas.iter() {

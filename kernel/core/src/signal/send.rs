@@ -175,7 +175,9 @@ pub fn group_or_process_perm(me: &Thread, p: &Process, signo: u32) -> bool {
 /// Sends the calling thread a signal from the kernel (SIGPIPE, SIGXFSZ).
 pub fn send_thread_self(me: &Thread, signo: u32) {
     if me.blocked().has(signo) || !me.process.sighand.lock().ignored(signo) {
-        me.pending.lock().push(SigInfo::user(signo, super::code::USER, me.process.pid, me.cred().uid, 0), limit(&me.process));
+        me.pending
+            .lock()
+            .push(SigInfo::user(signo, super::code::USER, me.process.pid, me.cred().uid, 0), limit(&me.process));
         me.work.store(true, Ordering::SeqCst);
         host::thread::trusted().pending.store(1, Ordering::SeqCst);
     }

@@ -190,8 +190,8 @@ pub fn process_exit(p: &Arc<Process>, status: Exit) {
 fn tell_parent(p: &Arc<Process>, parent: &Arc<Process>, status: Exit) {
     let act = parent.sighand.lock().action(sig::CHLD);
     let signo = p.exit_signal.load(Ordering::Relaxed);
-    let auto = parent.pid == 1
-        || (signo == sig::CHLD && (act.handler == Action::IGN || act.flags & Action::NOCLDWAIT != 0));
+    let auto =
+        parent.pid == 1 || (signo == sig::CHLD && (act.handler == Action::IGN || act.flags & Action::NOCLDWAIT != 0));
     if auto {
         reap(p);
     }

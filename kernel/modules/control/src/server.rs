@@ -101,7 +101,8 @@ pub fn serve(machine: &dyn Machine, until_ready: bool) {
             continue;
         };
         let r = Reader::new(&buf[8..p.len], fds);
-        let result = if p.truncated { Err(String::from("message or descriptors cut short")) } else { one(machine, kind, id, r) };
+        let result =
+            if p.truncated { Err(String::from("message or descriptors cut short")) } else { one(machine, kind, id, r) };
         if let Err(why) = result {
             send(Writer::new(wire::ERROR, id).bytes(why.as_bytes()));
         }

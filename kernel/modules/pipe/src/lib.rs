@@ -194,7 +194,10 @@ struct End {
 pub fn pair(flags: u32) -> (Arc<File>, Arc<File>) {
     let flags = flags & (oflag::NONBLOCK | oflag::DIRECT);
     let pipe = Pipe::new();
-    (File::new(pipe.end(oflag::RDONLY | flags, false), oflag::RDONLY | flags), File::new(pipe.end(oflag::WRONLY | flags, false), oflag::WRONLY | flags))
+    (
+        File::new(pipe.end(oflag::RDONLY | flags, false), oflag::RDONLY | flags),
+        File::new(pipe.end(oflag::WRONLY | flags, false), oflag::WRONLY | flags),
+    )
 }
 
 /// True where `file` is an end of a pipe or FIFO.

@@ -177,15 +177,15 @@ fn set_start(s: Start) {
 fn new_cred(me: &Thread, program: &Program) -> (Cred, bool) {
     let mut c = (*me.cred()).clone();
     let old = (c.euid, c.egid);
-    if !c.no_new_privs {
-        if let Some((mode, uid, gid)) = core_::exec::exec_ids(&program.file) {
-            if mode & 0o4000 != 0 {
-                c.euid = uid;
-            }
-            // Without group execute the bit means mandatory locking, not set-group-ID.
-            if mode & 0o2010 == 0o2010 {
-                c.egid = gid;
-            }
+    if !c.no_new_privs
+        && let Some((mode, uid, gid)) = core_::exec::exec_ids(&program.file)
+    {
+        if mode & 0o4000 != 0 {
+            c.euid = uid;
+        }
+        // Without group execute the bit means mandatory locking, not set-group-ID.
+        if mode & 0o2010 == 0o2010 {
+            c.egid = gid;
         }
     }
     c.suid = c.euid;

@@ -70,10 +70,10 @@ pub fn thread_exit(status: Exit) -> ! {
             let status = p.group_exit.lock().unwrap_or(status);
             p.exiting.store(true, Ordering::SeqCst);
             core_::time::process_gone(&p);
-            if p.sid() == p.pid {
-                if let Some(f) = SESSION_END.get() {
-                    f(&p);
-                }
+            if p.sid() == p.pid
+                && let Some(f) = SESSION_END.get()
+            {
+                f(&p);
             }
             core_::task::process_exit(&p, status);
         } else {
@@ -91,10 +91,11 @@ pub fn thread_exit(status: Exit) -> ! {
 pub fn release_tid(me: &Thread) {
     let at = me.clear_child_tid.swap(0, Ordering::Relaxed);
     // Only where somebody shares the memory is there anybody to tell (Linux: mm_users > 1).
-    if at != 0 && (me.process.threads.lock().len() > 1 || me.borrowed.load(Ordering::Relaxed)) {
-        if UserPtr::<u32>::new(at).write(0).is_ok() {
-            super::super::futex::wake_address(at, 1);
-        }
+    if at != 0
+        && (me.process.threads.lock().len() > 1 || me.borrowed.load(Ordering::Relaxed))
+        && UserPtr::<u32>::new(at).write(0).is_ok()
+    {
+        super::super::futex::wake_address(at, 1);
     }
 }
 

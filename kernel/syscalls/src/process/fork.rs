@@ -139,6 +139,8 @@ pub fn clone3(a: &Args) -> Result<i64> {
 fn check(r: &Request) -> Result<()> {
     use flag::*;
     let f = r.flags;
+    // One line for each rule of clone(2)'s EINVAL list.
+    #[allow(clippy::nonminimal_bool)]
     let bad = (f & SIGHAND != 0 && f & VM == 0)
         || (f & THREAD != 0 && f & SIGHAND == 0)
         || (f & CLEAR_SIGHAND != 0 && f & SIGHAND != 0)

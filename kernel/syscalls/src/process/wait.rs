@@ -103,12 +103,12 @@ fn look(which: &Which, options: u32) -> Option<Result<Found>> {
 
 fn wait(which: &Which, options: u32) -> Result<Option<Found>> {
     let queue = current().process.child_wait.clone();
-    let r = wait_on(&[&queue], None, Interrupt::Signal, || match look(which, options) {
+
+    wait_on(&[&queue], None, Interrupt::Signal, || match look(which, options) {
         Some(r) => Some(r.map(Some)),
         None if options & WNOHANG != 0 => Some(Ok(None)),
         None => None,
-    });
-    r
+    })
 }
 
 fn rusage_words(u: &Usage) -> [u64; 18] {
