@@ -19,9 +19,7 @@ import time
 IFLAG = termios.ICRNL | termios.IXON
 OFLAG = termios.OPOST | termios.ONLCR
 ECHOCTL, ECHOPRT, ECHOKE = 0o1000, 0o2000, 0o4000
-LFLAG = (
-    termios.ISIG | termios.ICANON | termios.ECHO | termios.ECHOE | termios.ECHOK | ECHOCTL | ECHOKE | termios.IEXTEN
-)
+LFLAG = termios.ISIG | termios.ICANON | termios.ECHO | termios.ECHOE | termios.ECHOK | ECHOCTL | ECHOKE | termios.IEXTEN
 CC = bytes([3, 0x1C, 0x7F, 0x15, 4, 0, 1, 0, 0x11, 0x13, 0x1A, 0, 0x12, 0x0F, 0x17, 0x16, 0, 0, 0])
 
 
@@ -142,8 +140,7 @@ def main():
     case("xtabs", [("W", b"a\tbb\t\tc\x08\td")], oflag=OFLAG | 0o14000)
     case("xtabs-echo", [("I", b"a\tb\x7f\x7f\n")], oflag=OFLAG | 0o14000)
     case("olcuc-echo", [("I", b"ab\x01\n")], oflag=OFLAG | 0o2)
-    case("long-line", [("I", b"a" * 4000), ("I", b"b" * 200), ("I", b"\n"), ("R", 10000)],
-         lflag=LFLAG & ~termios.ECHO)
+    case("long-line", [("I", b"a" * 4000), ("I", b"b" * 200), ("I", b"\n"), ("R", 10000)], lflag=LFLAG & ~termios.ECHO)
 
 
 if __name__ == "__main__":

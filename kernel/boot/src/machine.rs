@@ -207,18 +207,13 @@ impl Machine for Vm {
                 send_group(p.pgid(), info);
             }
             2 => {
-                // The command, its descendants, and what its session still holds.
-                let sid = spawn::session_of(id).ok_or(Errno::ESRCH)?;
+                // The command and all that descends from it, also what has left its session and lost its parent.
                 let all = TREE.lock().all();
-                let mut family = alloc::vec![sid];
                 let mut found = false;
-                for p in &all {
-                    if p.pid != 1 && (p.sid() == sid || p.pid == sid || family.contains(&p.ppid())) {
-                        family.push(p.pid);
-                        if *p.state.lock() != State::Dead {
-                            send_process(p, info);
-                            found = true;
-                        }
+                for p in all.iter().filter(|p| p.origin == u64::from(id)) {
+                    if *p.state.lock() != State::Dead {
+                        send_process(p, info);
+                        found = true;
                     }
                 }
                 if !found {

@@ -35,11 +35,6 @@ pub fn find(id: u32) -> Option<Arc<Process>> {
     TREE.lock().process(pid).filter(|p| p.spawn_id.load(core::sync::atomic::Ordering::Relaxed) == u64::from(id))
 }
 
-/// The session number of a command.
-pub fn session_of(id: u32) -> Option<u32> {
-    COMMANDS.lock().get(&id).map(|c| c.pid)
-}
-
 pub fn fault_of(id: u32) -> u32 {
     COMMANDS.lock().get(&id).map_or(0, |c| c.fault)
 }
@@ -110,6 +105,7 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), Failure> {
         rlimits: default_rlimits(u64::from(boot.max_files), u64::from(boot.pids_max)),
         exit_signal: sig::CHLD,
         spawn_id: u64::from(id),
+        origin: u64::from(id),
         nice: 0,
     })
     .map_err(|e| (e, format!("{name}: the machine's limit of {} processes is reached", boot.pids_max)))?;

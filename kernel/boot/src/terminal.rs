@@ -69,8 +69,11 @@ impl Handler for Input {
             let mut buf = [0u8; 1024];
             match file::read(self.fd.raw(), &mut buf) {
                 Ok(0) | Err(Errno::EIO) => {
+                    // The host's input has ended: the reader sees the end of file that typing ^D gives. The terminal itself
+                    // stays until the command ends.
+                    const VEOF: u8 = 4;
                     drop(held);
-                    console.hangup();
+                    let _ = console.input(&[VEOF]);
                     return;
                 }
                 Ok(n) => held.extend_from_slice(&buf[..n]),
@@ -93,9 +96,10 @@ impl Terminal {
         self.console.resize(rows as u16, cols as u16);
     }
 
-    /// Writes out what is left, without end: the VMM reads until EXITED comes.
+    /// Writes out what is left: the VMM reads until EXITED comes. One that does not read for a second loses the rest.
     pub fn flush(&self) {
-        while !self.console.drained() {
+        let deadline = host::time::monotonic_ns() + 1_000_000_000;
+        while !self.console.drained() && host::time::monotonic_ns() < deadline {
             self.console.output_ready();
             const POLLOUT: i16 = 4;
             if file::poll_now(self.output.fd.raw(), POLLOUT).is_err() {

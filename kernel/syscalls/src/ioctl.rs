@@ -22,7 +22,10 @@ pub fn ioctl(a: &Args) -> Result<i64> {
     if file.flags() & oflag::PATH != 0 {
         return Err(Errno::EBADF);
     }
+    // Numbers of fcntl(2) that reach a file by the same way, but not from here.
+    const FCNTL: core::ops::RangeInclusive<u32> = 1024..=1040;
     match cmd {
+        c if FCNTL.contains(&c) => Err(Errno::ENOTTY),
         FIOCLEX => files.set_cloexec(fd, true).map(|()| 0),
         FIONCLEX => files.set_cloexec(fd, false).map(|()| 0),
         FIONBIO | FIOASYNC => {

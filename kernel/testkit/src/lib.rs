@@ -62,6 +62,7 @@ pub fn process() -> Arc<Process> {
         subreaper: AtomicBool::new(false),
         nice: AtomicU32::new(0),
         oom_score_adj: AtomicU32::new(0),
+        origin: 0,
         spawn_id: AtomicU64::new(0),
         mm: Default::default(),
         timers: Default::default(),

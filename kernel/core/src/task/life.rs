@@ -21,6 +21,8 @@ pub struct Template {
     pub rlimits: [Rlimit; rlimit::COUNT],
     pub exit_signal: u32,
     pub spawn_id: u64,
+    /// See [`Process::origin`].
+    pub origin: u64,
     pub nice: u32,
 }
 
@@ -76,6 +78,7 @@ pub fn new_process(t: Template) -> Result<Arc<Process>> {
         subreaper: AtomicBool::new(false),
         nice: AtomicU32::new(t.nice),
         oom_score_adj: AtomicU32::new(0),
+        origin: t.origin,
         spawn_id: AtomicU64::new(t.spawn_id),
         mm: Mutex::new(t.mm),
         timers: Mutex::default(),
@@ -103,6 +106,7 @@ pub fn init_process() -> Result<Arc<Process>> {
         rlimits: default_rlimits(1024, 4096),
         exit_signal: sig::CHLD,
         spawn_id: 0,
+        origin: 0,
         nice: 0,
     })
 }

@@ -131,6 +131,8 @@ pub struct Process {
     pub subreaper: AtomicBool,
     pub nice: AtomicU32,
     pub oom_score_adj: AtomicU32,
+    /// Spawn id of the command that this process descends from; 0 for none.
+    pub origin: u64,
     /// VMM's spawn id, for processes that the VMM started; 0 otherwise.
     pub spawn_id: AtomicU64,
     /// None for pid 1 and after the end.

@@ -38,18 +38,14 @@ pub fn open(inode: &Arc<dyn Inode>, flags: u32) -> Result<Arc<dyn FileOps>> {
         }
     }
     // Opens are counted: a partner that comes and goes in the meantime ends the wait as well.
-    let seen = {
-        let st = pipe.state.lock();
-        (st.writer_opens, st.reader_opens)
-    };
-    let end = pipe.end(flags, true);
+    let (there, seen) = pipe.count(flags);
+    let end: Arc<dyn FileOps> = Arc::new(crate::End { pipe: pipe.clone(), named: true });
     pipe.data.wake_all();
     pipe.space.wake_all();
-    if nonblock || acc == oflag::RDWR {
+    if nonblock || there || acc == oflag::RDWR {
         return Ok(end);
     }
     let wait = |queue: &WaitQueue, reader: bool| {
-        let seen = if reader { seen.0 } else { seen.1 };
         queue.wait(|| {
             let st = pipe.state.lock();
             let (there, opens) = if reader { (st.writers, st.writer_opens) } else { (st.readers, st.reader_opens) };

@@ -73,19 +73,26 @@ impl Pipe {
 
     /// An end; which ends it is follows from the flags' access mode (a FIFO can be opened for both).
     fn end(self: &Arc<Pipe>, flags: u32, named: bool) -> Arc<dyn FileOps> {
-        {
-            let mut st = self.state.lock();
-            let acc = flags & oflag::ACCMODE;
-            if acc != oflag::WRONLY {
-                st.readers += 1;
-                st.reader_opens += 1;
-            }
-            if acc != oflag::RDONLY {
-                st.writers += 1;
-                st.writer_opens += 1;
-            }
-        }
+        self.count(flags);
         Arc::new(End { pipe: self.clone(), named })
+    }
+
+    /// Counts a new end. Tells what an opener of a FIFO has to know, all of one moment: whether the other side is there, and how
+    /// often it has been opened.
+    fn count(&self, flags: u32) -> (bool, u64) {
+        let mut st = self.state.lock();
+        let acc = flags & oflag::ACCMODE;
+        let partner =
+            if acc == oflag::RDONLY { (st.writers > 0, st.writer_opens) } else { (st.readers > 0, st.reader_opens) };
+        if acc != oflag::WRONLY {
+            st.readers += 1;
+            st.reader_opens += 1;
+        }
+        if acc != oflag::RDONLY {
+            st.writers += 1;
+            st.writer_opens += 1;
+        }
+        partner
     }
 
     fn try_read(&self, dst: &mut IoBuf) -> Option<Result<usize>> {
@@ -248,6 +255,10 @@ impl FileOps for End {
         self
     }
 
+    fn reopen(&self, _file: &File, flags: u32) -> Result<Arc<dyn FileOps>> {
+        Ok(self.pipe.end(flags, self.named))
+    }
+
     fn read(&self, file: &File, dst: &mut IoBuf, _off: u64) -> Result<usize> {
         if dst.left() == 0 {
             return Ok(0);
@@ -318,7 +329,15 @@ impl FileOps for End {
         ev
     }
 
-    fn ioctl(&self, _file: &File, cmd: u32, arg: u64) -> Result<i64> {
+    fn ioctl(&self, file: &File, cmd: u32, arg: u64) -> Result<i64> {
+        // fcntl's two commands come this way, too (`syscalls::open`); ioctl(2) itself refuses them.
+        const SETPIPE_SZ: u32 = 1031;
+        const GETPIPE_SZ: u32 = 1032;
+        match cmd {
+            GETPIPE_SZ => return capacity(file),
+            SETPIPE_SZ => return set_capacity(file, arg),
+            _ => {}
+        }
         if cmd == FIONREAD {
             let n = self.pipe.state.lock().buffer.len();
             UserPtr::<i32>::new(arg).write(n as i32)?;

@@ -221,6 +221,7 @@ fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
             rlimits: *parent.rlimits.lock(),
             exit_signal: if r.flags & PARENT != 0 { parent.exit_signal.load(Ordering::Relaxed) } else { r.exit_signal },
             spawn_id: 0,
+            origin: parent.origin,
             nice: parent.nice.load(Ordering::Relaxed),
         })?;
         p.dumpable.store(parent.dumpable.load(Ordering::Relaxed), Ordering::Relaxed);

@@ -1,6 +1,8 @@
 //! A guest without a guest: maps the thread pages and the RAM window into the test process, makes one guest
 //! process with one thread, and calls system-call handlers as that thread.
 
+pub mod calls;
+
 use core_::fd::FdTable;
 use core_::task::{Cred, Process, Template, Thread, default_rlimits, new_process};
 use core_::vfs::{self, FileSystem, FsContext};
@@ -110,6 +112,7 @@ fn process() -> Arc<Process> {
         rlimits: default_rlimits(4096, 100),
         exit_signal: 0,
         spawn_id: 0,
+        origin: 0,
         nice: 0,
     })
     .unwrap();
