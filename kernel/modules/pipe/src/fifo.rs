@@ -36,19 +36,12 @@ pub fn open(
     if acc == oflag::WRONLY && nonblock && pipe.state.lock().readers == 0 {
         return Err(Errno::ENXIO);
     }
-    // A reader that comes after all writers have gone starts afresh: it must not see their hang-up.
-    if acc == oflag::RDONLY && nonblock {
-        let mut st = pipe.state.lock();
-        if st.writers == 0 && st.readers == 0 {
-            st.writer_opens = 0;
-        }
-    }
     // Opens are counted: a partner that comes and goes in the meantime ends the wait as well.
     let seen = {
         let st = pipe.state.lock();
         (st.writer_opens, st.reader_opens)
     };
-    let file = pipe.end(flags, path, inode);
+    let file = pipe.end(true, flags, path, inode);
     pipe.data.wake_all();
     pipe.space.wake_all();
     if nonblock || acc == oflag::RDWR {

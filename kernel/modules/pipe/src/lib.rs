@@ -74,14 +74,18 @@ impl Pipe {
     /// An end; which ends it is follows from the flags' access mode (a FIFO can be opened for both).
     fn end(
         self: &Arc<Pipe>,
+        fifo: bool,
         flags: u32,
         path: Option<Arc<dyn Any + Send + Sync>>,
         inode: Option<Arc<dyn Any + Send + Sync>>,
     ) -> Arc<File> {
         let named = inode.is_some();
+        let quiet_at;
         {
             let mut st = self.state.lock();
             let acc = flags & oflag::ACCMODE;
+            let early = fifo && acc == oflag::RDONLY && flags & oflag::NONBLOCK != 0 && st.writers == 0;
+            quiet_at = early.then_some(st.writer_opens);
             if acc != oflag::WRONLY {
                 st.readers += 1;
                 st.reader_opens += 1;
@@ -91,7 +95,7 @@ impl Pipe {
                 st.writer_opens += 1;
             }
         }
-        File::with_path(Arc::new(End { pipe: self.clone(), named }), flags, path, inode)
+        File::with_path(Arc::new(End { pipe: self.clone(), named, quiet_at }), flags, path, inode)
     }
 
     fn try_read(&self, dst: &mut IoBuf) -> Option<Result<usize>> {
@@ -193,6 +197,9 @@ struct End {
     pipe: Arc<Pipe>,
     /// A FIFO: has a path of its own.
     named: bool,
+    /// A FIFO that was opened before any writer: how many writers had come until then. While that is still so,
+    /// it is quiet, not hung up (fifo(7)).
+    quiet_at: Option<u64>,
 }
 
 /// A new pipe: reading end, writing end. `flags`: O_NONBLOCK, O_DIRECT.
@@ -200,7 +207,7 @@ struct End {
 pub fn pair(flags: u32) -> (Arc<File>, Arc<File>) {
     let flags = flags & (oflag::NONBLOCK | oflag::DIRECT);
     let pipe = Pipe::new();
-    (pipe.end(oflag::RDONLY | flags, None, None), pipe.end(oflag::WRONLY | flags, None, None))
+    (pipe.end(false, oflag::RDONLY | flags, None, None), pipe.end(false, oflag::WRONLY | flags, None, None))
 }
 
 /// True where `file` is an end of a pipe or FIFO.
@@ -305,8 +312,7 @@ impl FileOps for End {
             if !st.buffer.is_empty() {
                 ev |= Events::READ;
             }
-            // A FIFO that no writer has opened yet is quiet, not hung up (poll(2), fifo(7)).
-            if st.writers == 0 && st.writer_opens > 0 {
+            if st.writers == 0 && self.quiet_at != Some(st.writer_opens) {
                 ev |= Events::HUP;
             }
         }

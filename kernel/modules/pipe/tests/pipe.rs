@@ -92,4 +92,7 @@ fn fifo_opens_wait_for_each_other() {
     assert_eq!(read(&r, 100).unwrap(), b"through");
     t.join().unwrap();
     assert_eq!(read(&r, 100).unwrap(), b"");
+    // A reader from before is hung up, one that comes now is not.
+    let late = pipe::open_fifo(&slot, oflag::RDONLY | oflag::NONBLOCK, None, None).unwrap();
+    assert_eq!((r.ops().poll(&r, None), late.ops().poll(&late, None)), (Events::HUP, Events::empty()));
 }
