@@ -3,14 +3,14 @@
 //! ```text
 //! 0x0000_1000 .. 0x050f_0000   application
 //! 0x050f_0000 .. 0x0510_0000   jump table: 8-byte slots named by the 4 middle bytes of a patched site
-//! 0x0510_0000 .. 0x0514_0000   stubs the slots point to (read, execute)
-//! 0x0514_0000 .. 0x7000_0000   application
+//! 0x0510_0000 .. 0x0518_0000   stubs the slots point to (read, execute)
+//! 0x0518_0000 .. 0x7000_0000   application
 //! 0x7000_0000 .. 0x7200_0000   guest kernel text, data, bss
 //! 0x7200_0000 .. 0x9000_0000   guest kernel heap
 //! 0x9000_0000 .. 0xb000_0000   thread slots: alternate stack, kernel stack, saved context
 //! 0xb000_0000 .. 0xb100_0000   open pages: one a thread, private to the process, application-writable
 //! 0xb200_0000 .. 0xb300_0000   trusted pages: one a thread, application-readable (the host reads the selector there)
-//! 0xb400_0000 .. 0xb410_0000   writable alias of jump table and stubs
+//! 0xb400_0000 .. 0xb409_0000   writable alias of jump table and stubs
 //! 0xc000_0000 .. 2^47          application
 //! 0x3f00_0000_0000 ..          window onto the RAM memfd (guest kernel only)
 //! ```
@@ -54,7 +54,7 @@ pub const THREAD_PAGE: u64 = 4096;
 pub const JUMP_TABLE: u64 = 0x050f_0000;
 pub const JUMP_TABLE_SIZE: u64 = 0x1_0000;
 pub const STUBS: u64 = JUMP_TABLE + JUMP_TABLE_SIZE;
-pub const STUB_SIZE: u64 = 32;
+pub const STUB_SIZE: u64 = 64;
 pub const MAX_STUBS: usize = (JUMP_TABLE_SIZE / 8) as usize;
 pub const STUBS_SIZE: u64 = MAX_STUBS as u64 * STUB_SIZE;
 /// First byte after the stubs.

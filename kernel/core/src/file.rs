@@ -1,6 +1,7 @@
 //! Open files: what a descriptor refers to.
 
 use crate::io::IoBuf;
+use crate::vfs::{Attr, Inode, Path, locks};
 use crate::wait::{Events, PollTable};
 use crate::{Errno, Mutex, Result};
 use alloc::sync::Arc;
@@ -76,6 +77,21 @@ pub trait FileOps: Send + Sync + Any {
         true
     }
 
+    /// True for streams whose pread and pwrite work all the same (/dev/zero).
+    fn ignores_offset(&self) -> bool {
+        false
+    }
+
+    /// Attributes of an object without an inode; None: those of the inode, or guessed from [`FileOps::link_text`].
+    fn attr(&self, file: &File) -> Option<Attr> {
+        None
+    }
+
+    /// Opens the object once more through /proc/PID/fd (pipes: what bash's process substitution needs).
+    fn reopen(&self, file: &File, flags: u32) -> Result<Arc<dyn FileOps>> {
+        Err(Errno::ENXIO)
+    }
+
     /// lseek(2) on an object with a position.
     fn seek(&self, file: &File, off: i64, whence: u32) -> Result<u64> {
         Err(Errno::ESPIPE)
@@ -135,10 +151,8 @@ pub struct File {
     flags: AtomicU32,
     pos: Mutex<u64>,
     append_pos: AtomicU64,
-    /// Where it was opened: a `vfs::Path`, set for everything that came from a path.
-    path: Option<Arc<dyn Any + Send + Sync>>,
-    /// The inode, where the file came from a path: a `vfs::Inode` handle.
-    inode: Option<Arc<dyn Any + Send + Sync>>,
+    /// Where it was opened; set for everything that has an inode.
+    path: Option<Path>,
     /// Async-notification owner (F_SETOWN): pid, or negative process group.
     pub owner: AtomicU64,
 }
@@ -146,16 +160,11 @@ pub struct File {
 impl File {
     #[must_use]
     pub fn new(ops: Arc<dyn FileOps>, flags: u32) -> Arc<File> {
-        Self::with_path(ops, flags, None, None)
+        Self::with_path(ops, flags, None)
     }
 
     #[must_use]
-    pub fn with_path(
-        ops: Arc<dyn FileOps>,
-        flags: u32,
-        path: Option<Arc<dyn Any + Send + Sync>>,
-        inode: Option<Arc<dyn Any + Send + Sync>>,
-    ) -> Arc<File> {
+    pub fn with_path(ops: Arc<dyn FileOps>, flags: u32, path: Option<Path>) -> Arc<File> {
         let flags = flags & !(oflag::CREAT | oflag::EXCL | oflag::NOCTTY | oflag::TRUNC | oflag::CLOEXEC);
         Arc::new(File {
             ops,
@@ -163,7 +172,6 @@ impl File {
             pos: Mutex::default(),
             append_pos: AtomicU64::new(0),
             path,
-            inode,
             owner: AtomicU64::new(0),
         })
     }
@@ -179,14 +187,16 @@ impl File {
         self.ops.as_any().downcast_ref()
     }
 
+    /// Where it was opened; None for pipes, sockets and the like.
     #[must_use]
-    pub fn path_any(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+    pub fn path(&self) -> Option<&Path> {
         self.path.as_ref()
     }
 
+    /// The inode that it was opened by.
     #[must_use]
-    pub fn inode_any(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
-        self.inode.as_ref()
+    pub fn inode(&self) -> Option<&Arc<dyn Inode>> {
+        self.path.as_ref().and_then(|p| p.dentry.inode().ok())
     }
 
     #[must_use]
@@ -270,7 +280,7 @@ impl File {
     /// # Errors
     /// `EBADF`, `ESPIPE`; the file's own.
     pub fn read_at(&self, dst: &mut IoBuf, off: u64) -> Result<usize> {
-        if self.ops.is_stream() {
+        if self.ops.is_stream() && !self.ops.ignores_offset() {
             return Err(Errno::ESPIPE);
         }
         if !self.readable() {
@@ -284,7 +294,7 @@ impl File {
     /// # Errors
     /// `EBADF`, `ESPIPE`; the file's own.
     pub fn write_at(&self, src: &mut IoBuf, off: u64) -> Result<usize> {
-        if self.ops.is_stream() {
+        if self.ops.is_stream() && !self.ops.ignores_offset() {
             return Err(Errno::ESPIPE);
         }
         if !self.writable() {
@@ -296,6 +306,7 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
+        locks::file_gone(self);
         let ops = self.ops.clone();
         ops.release(self);
     }

@@ -84,9 +84,12 @@ fn result_fd(ret: i64) -> Result<HostFd> {
 pub fn open_beneath(dir: i32, path: &[u8], flags: u32, mode: u32) -> Result<HostFd> {
     const O_CLOEXEC: u32 = 0o2_000_000;
     const O_NOCTTY: u32 = 0o400;
+    const O_PATH: u32 = 0o10_000_000;
     let c = CPath::new(if path.is_empty() { b"." } else { path })?;
+    // openat2 refuses flags that O_PATH has no use for.
+    let noctty = if flags & O_PATH == 0 { O_NOCTTY } else { 0 };
     let how = [
-        u64::from(flags | O_CLOEXEC | O_NOCTTY),
+        u64::from(flags | O_CLOEXEC | noctty),
         u64::from(mode),
         RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     ];
@@ -236,4 +239,49 @@ pub fn ftruncate(fd: i32, len: u64) -> Result<()> {
 pub fn fallocate(fd: i32, mode: u32, off: u64, len: u64) -> Result<()> {
     // SAFETY: no kernel memory object lives in the files this is used on (RAM file frames are owned by `core::ram`).
     Errno::from_ret(unsafe { syscall!(fallocate, fd, mode, off, len) }).map(drop)
+}
+
+/// Reads a stream straight into application memory; ends with `EINTR` as soon as the calling thread has work.
+///
+/// # Errors
+/// `EFAULT` for a range that is not an application's; the host's.
+pub fn user_read_stream(fd: i32, iov: &[IoVec]) -> Result<usize> {
+    check(iov)?;
+    // SAFETY: only application memory is written (checked).
+    Errno::from_ret(unsafe {
+        crate::interruptible::call(crate::calls::nr::readv, [fd as u64, iov.as_ptr() as u64, iov.len() as u64, 0, 0, 0])
+    })
+}
+
+/// Writes a stream straight from application memory; ends early (`EINTR` where nothing was written) as soon as the
+/// calling thread has work.
+///
+/// # Errors
+/// `EFAULT` for a range that is not an application's; the host's.
+pub fn user_write_stream(fd: i32, iov: &[IoVec]) -> Result<usize> {
+    check(iov)?;
+    // SAFETY: only application memory is read (checked).
+    Errno::from_ret(unsafe {
+        crate::interruptible::call(
+            crate::calls::nr::writev,
+            [fd as u64, iov.as_ptr() as u64, iov.len() as u64, 0, 0, 0],
+        )
+    })
+}
+
+/// Bytes that can be read from `fd` now (FIONREAD).
+///
+/// # Errors
+/// The host's.
+pub fn readable_bytes(fd: i32) -> Result<u32> {
+    let mut n = 0u32;
+    // SAFETY: FIONREAD writes one int.
+    Errno::from_ret(unsafe { syscall!(ioctl, fd, 0x541b, &raw mut n) })?;
+    Ok(n)
+}
+
+/// Closes a descriptor that a [`HostFd`] elsewhere still names but nobody will use.
+pub fn close(fd: i32) {
+    // SAFETY: closing touches no memory.
+    unsafe { syscall!(close, fd) };
 }

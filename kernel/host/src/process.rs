@@ -74,3 +74,30 @@ pub fn getrusage(who: i32) -> Result<[u64; 18]> {
     Errno::from_ret(unsafe { syscall!(getrusage, who, buf.as_mut_ptr()) })?;
     Ok(buf)
 }
+
+/// membarrier(2) with command `cmd`, flags 0.
+///
+/// # Errors
+/// The host's.
+pub fn membarrier(cmd: u32) -> Result<usize> {
+    // SAFETY: no memory is touched.
+    Errno::from_ret(unsafe { syscall!(membarrier, cmd, 0, 0) })
+}
+
+/// The processors that this VM may use, as sched_getaffinity(2) tells: the mask's bytes.
+///
+/// # Errors
+/// The host's.
+pub fn affinity(mask: &mut [u8]) -> Result<usize> {
+    // SAFETY: the buffer is valid for writing.
+    Errno::from_ret(unsafe { syscall!(sched_getaffinity, 0, mask.len(), mask.as_mut_ptr()) })
+}
+
+/// Restricts host thread `tid` (0: the caller) to the processors of `mask`.
+///
+/// # Errors
+/// The host's.
+pub fn set_affinity(tid: u32, mask: &[u8]) -> Result<()> {
+    // SAFETY: the buffer is valid for reading.
+    Errno::from_ret(unsafe { syscall!(sched_setaffinity, tid, mask.len(), mask.as_ptr()) }).map(drop)
+}

@@ -5,6 +5,7 @@
 //! (early boot, host-side unit tests) nothing here may be called except [`count_host_call`].
 
 use abi::layout;
+use alloc::sync::Arc;
 use core::any::TypeId;
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -127,14 +128,17 @@ fn type_hash<T: 'static>() -> u64 {
     h.0 | 1
 }
 
-/// Makes `t` the object that [`current`] returns on this thread. One type for the whole kernel, and the
-/// object must outlive the thread's use of it: hence a `'static` borrow that the owner keeps alive
-/// (`core::task` leaks it into the thread's slot until the slot is reused).
-pub fn set_current<T: Sync + 'static>(slot: u32, t: &'static T) {
+/// Makes `t` the object that [`current`] returns on the thread of `slot`; the slot keeps it alive until the next call for
+/// the same slot. One type for the whole kernel.
+pub fn set_current<T: Send + Sync + 'static>(slot: u32, t: Arc<T>) {
     let hash = type_hash::<T>();
     let old = CURRENT_TYPE.swap(hash, Ordering::Relaxed);
     assert!(old == 0 || old == hash, "two types of current thread");
-    trusted_of(slot).current.store(core::ptr::from_ref(t).cast_mut().cast(), Ordering::Release);
+    let old = trusted_of(slot).current.swap(Arc::into_raw(t).cast_mut().cast(), Ordering::AcqRel);
+    if !old.is_null() {
+        // SAFETY: stored by an earlier call with the same type; a slot changes hands only when its thread is gone.
+        drop(unsafe { Arc::from_raw(old.cast_const().cast::<T>()) });
+    }
 }
 
 /// The object set by [`set_current`] for the calling thread.
@@ -144,6 +148,22 @@ pub fn current<T: Sync + 'static>() -> &'static T {
     debug_assert_eq!(CURRENT_TYPE.load(Ordering::Relaxed), type_hash::<T>());
     let p: *const T = trusted().current.load(Ordering::Relaxed).cast();
     debug_assert!(!p.is_null());
-    // SAFETY: only `set_current` stores here, with a `&'static T` of the one type there is.
+    // SAFETY: only `set_current` stores here, with the one type there is; it stays alive while the slot's thread does.
     unsafe { &*p }
+}
+
+/// The processor and memory node that the caller runs on (RDTSCP's auxiliary word, as the vDSO's getcpu reads it).
+#[must_use]
+pub fn cpu_and_node() -> (u32, u32) {
+    let aux: u32;
+    // SAFETY: RDTSCP is in every processor that has protection keys or XSAVE; it changes only the named registers.
+    unsafe { asm!("rdtscp", out("ecx") aux, out("eax") _, out("edx") _, options(nomem, nostack)) };
+    (aux & 0xfff, aux >> 12)
+}
+
+/// The slot of the calling thread.
+#[inline(always)]
+#[must_use]
+pub fn slot() -> u32 {
+    trusted().slot.load(Ordering::Relaxed)
 }

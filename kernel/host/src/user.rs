@@ -98,7 +98,7 @@ unsafe extern "C" {
 pub fn fixup(rip: u64) -> Option<u64> {
     let start = (&raw const lodger_user_access_start) as u64;
     let end = (&raw const lodger_user_access_end) as u64;
-    (start..end).contains(&rip).then(|| (&raw const lodger_user_access_fault) as u64)
+    (start..end).contains(&rip).then_some((&raw const lodger_user_access_fault) as u64)
 }
 
 /// Copies `dst.len()` bytes from application address `src`.
@@ -138,6 +138,26 @@ pub fn zero(dst: u64, n: usize) -> core::result::Result<(), usize> {
     // SAFETY: dst is application memory (range checked), faults are fixed up.
     let left = unsafe { lodger_user_zero(dst, n as u64) } as usize;
     if left == 0 { Ok(()) } else { Err(n - left) }
+}
+
+/// Copies kernel memory that no Rust object owns (the RAM window) to application memory; how much was copied.
+pub(crate) fn copy_raw_out(dst: u64, src: u64, n: u64) -> Result<usize> {
+    if !layout::user_range_ok(dst, n) {
+        return Err(Errno::EFAULT);
+    }
+    // SAFETY: dst is application memory (range checked), src is in the window (checked by `ram`); faults are fixed up.
+    let left = unsafe { lodger_user_copy(dst, src, n) }.rax;
+    if left == n && n > 0 { Err(Errno::EFAULT) } else { Ok((n - left) as usize) }
+}
+
+/// The other way round.
+pub(crate) fn copy_raw_in(dst: u64, src: u64, n: u64) -> Result<usize> {
+    if !layout::user_range_ok(src, n) {
+        return Err(Errno::EFAULT);
+    }
+    // SAFETY: src is application memory (range checked), dst is in the window (checked by `ram`); faults are fixed up.
+    let left = unsafe { lodger_user_copy(dst, src, n) }.rax;
+    if left == n && n > 0 { Err(Errno::EFAULT) } else { Ok((n - left) as usize) }
 }
 
 /// Reads an aligned 32-bit word of application memory.

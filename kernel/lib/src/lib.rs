@@ -2,6 +2,9 @@
 #![no_std]
 #![forbid(unsafe_code)]
 extern crate alloc;
+
+pub mod extents;
+pub mod ranges;
 #[cfg(test)]
 extern crate std;
 

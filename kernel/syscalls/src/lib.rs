@@ -4,12 +4,26 @@
 extern crate alloc;
 
 pub mod args;
+pub mod attr;
 mod cmsg;
+pub mod cred;
+pub mod dir;
 mod epoll;
 mod event;
+pub mod futex;
+mod ioctl;
+pub mod misc;
+pub mod mm;
+pub mod mount;
+pub mod open;
+mod path;
 mod pipe;
 mod poll;
+pub mod process;
+pub mod rw;
+pub mod signal;
 mod socket;
+pub mod stat;
 pub mod table;
 mod time;
 

@@ -62,20 +62,6 @@ pub fn time(a: &Args) -> Result<i64> {
     Ok(s)
 }
 
-/// times(2): clock ticks of 10 ms.
-pub fn times(a: &Args) -> Result<i64> {
-    let at: UserPtr<[i64; 4]> = a.ptr(0);
-    if !at.is_null() {
-        let me = current();
-        let ru = host::process::getrusage(0)?;
-        let us = |i: usize| ru[i] * 1_000_000 + ru[i + 1];
-        // The host's account of this process counts threads that have ended.
-        let kids = *me.process.child_usage.lock();
-        at.write([us(0), us(2), kids.utime_us, kids.stime_us].map(|v| (v / 10_000) as i64))?;
-    }
-    Ok((host::time::monotonic_ns() / 10_000_000) as i64)
-}
-
 /// Sleeps until `at` on `clock`.
 fn sleep_until(clock: i32, at: i64) -> Result<()> {
     loop {
@@ -169,8 +155,10 @@ pub fn restart_syscall(_: &Args) -> Result<i64> {
             sleep_relative(clock, deadline.0.saturating_mul(1_000_000_000).saturating_add(deadline.1), rem)
         }
         Restart::Poll { fds, n, deadline } => poll_until(fds, n, Limit { deadline }),
-        // Futex waits are restarted by their own file; the rest has nothing to go on with.
-        Restart::Futex { .. } | Restart::None => Err(Errno::EINTR),
+        Restart::Futex { addr, val, flags, deadline, bitset } => {
+            crate::futex::resume(addr, val, flags, deadline, bitset)
+        }
+        Restart::None => Err(Errno::EINTR),
     }
 }
 

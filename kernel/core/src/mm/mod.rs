@@ -1,4 +1,131 @@
 //! Address spaces.
+//!
+//! Under `multi` spaces an address space is the host process's own: anonymous memory is host private memory, files
+//! are mapped straight from their host descriptor, faults and copy-on-write are the host's. The guest kernel keeps the
+//! tree of areas ([`Vma`]): what is where, for /proc, for checks, and for pages that are mapped only when touched.
 
-/// The address space of a guest process.
-pub struct Mm {}
+mod area;
+mod fault;
+mod map;
+mod show;
+
+pub use area::{Area, Mapping, Vma};
+pub use fault::FaultResult;
+pub use show::{set_vdso, vdso};
+
+use crate::Mutex;
+use crate::file::File;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// prot and flag bits of mmap(2).
+pub mod flag {
+    pub const PROT_READ: u32 = 1;
+    pub const PROT_WRITE: u32 = 2;
+    pub const PROT_EXEC: u32 = 4;
+    pub const PROT_MASK: u32 = 7;
+    pub const SHARED: u32 = 1;
+    pub const PRIVATE: u32 = 2;
+    pub const TYPE: u32 = 0xf;
+    pub const FIXED: u32 = 0x10;
+    pub const ANONYMOUS: u32 = 0x20;
+    pub const BIT32: u32 = 0x40;
+    pub const GROWSDOWN: u32 = 0x100;
+    pub const LOCKED: u32 = 0x2000;
+    pub const NORESERVE: u32 = 0x4000;
+    pub const POPULATE: u32 = 0x8000;
+    pub const STACK: u32 = 0x2_0000;
+    pub const HUGETLB: u32 = 0x4_0000;
+    pub const FIXED_NOREPLACE: u32 = 0x10_0000;
+}
+
+/// Where the parts of a program's image are, for /proc and brk.
+#[derive(Clone, Default, Debug)]
+pub struct Image {
+    pub brk_start: u64,
+    pub brk: u64,
+    pub arg_start: u64,
+    pub arg_end: u64,
+    pub env_start: u64,
+    pub env_end: u64,
+    pub stack_start: u64,
+    pub stack_low: u64,
+    pub stack_high: u64,
+    pub code_start: u64,
+    pub code_end: u64,
+    pub data_start: u64,
+    pub data_end: u64,
+    pub auxv: Vec<u64>,
+    /// Arguments and environment as they were at execve, NUL-terminated each: for readers in other processes.
+    pub args: Vec<u8>,
+    pub env: Vec<u8>,
+}
+
+/// The areas and the image; behind one lock (rank 2), held across the host calls that change the mappings, because
+/// tree and host must not differ in between.
+#[derive(Default)]
+pub struct Space {
+    pub areas: Area,
+    pub image: Image,
+    pub exe: Option<Arc<File>>,
+}
+
+/// An address space.
+#[derive(Default)]
+pub struct Mm {
+    pub space: Mutex<Space>,
+    /// Identity, for private futexes and the like.
+    pub id: u64,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+/// The VM's memory limit in bytes (`--memory`): one request beyond it is refused with ENOMEM.
+static LIMIT: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// Sets the VM's memory limit.
+pub fn set_limit(bytes: u64) {
+    LIMIT.store(bytes, Ordering::Relaxed);
+}
+
+/// The VM's memory limit in bytes.
+#[must_use]
+pub fn limit() -> u64 {
+    LIMIT.load(Ordering::Relaxed)
+}
+
+impl Mm {
+    #[must_use]
+    pub fn new() -> Arc<Mm> {
+        Arc::new(Mm { space: Mutex::default(), id: NEXT_ID.fetch_add(1, Ordering::Relaxed) })
+    }
+
+    /// The tree for a forked child; the host's fork has copied the memory itself.
+    #[must_use]
+    pub fn fork(&self) -> Arc<Mm> {
+        let s = self.space.lock();
+        Arc::new(Mm {
+            space: Mutex::new(Space { areas: s.areas.clone(), image: s.image.clone(), exe: s.exe.clone() }),
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+        })
+    }
+
+    /// [`Mm::fork`] with the space held until the guard is dropped: for the time of the host's fork.
+    pub fn fork_locked(&self) -> (Arc<Mm>, crate::MutexGuard<'_, Space>) {
+        let s = self.space.lock();
+        let copy = Space { areas: s.areas.clone(), image: s.image.clone(), exe: s.exe.clone() };
+        (Arc::new(Mm { space: Mutex::new(copy), id: NEXT_ID.fetch_add(1, Ordering::Relaxed) }), s)
+    }
+
+    /// The running program's file.
+    #[must_use]
+    pub fn exe(&self) -> Option<Arc<File>> {
+        self.space.lock().exe.clone()
+    }
+
+    /// Bytes of address space in use.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.space.lock().areas.total()
+    }
+}

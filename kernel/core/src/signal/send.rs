@@ -12,11 +12,11 @@ pub const KICK: u32 = 23;
 /// Makes `t` notice that it has work: unparks it if it sleeps in the guest kernel, kicks it if it runs application code.
 pub fn wake_for_work(t: &Thread) {
     t.work.store(true, Ordering::SeqCst);
-    let page = host::thread::trusted_of(t.slot);
+    let page = host::thread::trusted_of(t.slot());
     page.pending.store(1, Ordering::SeqCst);
     t.parker.unpark();
     let me = host::thread::trusted().slot.load(Ordering::Relaxed);
-    if t.slot != me {
+    if t.slot() != me {
         let (pid, tid) = (page.host_pid.load(Ordering::Relaxed), page.host_tid.load(Ordering::Relaxed));
         if tid != 0 {
             counters::KICKS.add(1);
@@ -170,4 +170,15 @@ fn signalfd_wake(p: &Process) {
 pub fn group_or_process_perm(me: &Thread, p: &Process, signo: u32) -> bool {
     let cred = me.cred();
     p.any_thread().is_none_or(|t| cred.may_signal(&t.cred())) || (signo == sig::CONT && me.process.sid() == p.sid())
+}
+
+/// Sends the calling thread a signal from the kernel (SIGPIPE, SIGXFSZ).
+pub fn send_thread_self(me: &Thread, signo: u32) {
+    if me.blocked().has(signo) || !me.process.sighand.lock().ignored(signo) {
+        me.pending
+            .lock()
+            .push(SigInfo::user(signo, super::code::USER, me.process.pid, me.cred().uid, 0), limit(&me.process));
+        me.work.store(true, Ordering::SeqCst);
+        host::thread::trusted().pending.store(1, Ordering::SeqCst);
+    }
 }

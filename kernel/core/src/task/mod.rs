@@ -5,11 +5,16 @@
 //! alone: no host number is ever shown.
 
 mod cred;
+mod life;
 mod process;
 mod thread;
 mod tree;
 
-pub use cred::{Cap, Cred};
+pub use cred::{ALL_CAPS, Cap, Cred};
+pub use life::{
+    Template, add_thread, default_rlimits, exit_code, init_process, new_process, on_exited, process_exit, reap,
+    thread_gone, try_reap_children,
+};
 pub use process::{Exit, Process, Relations, Rlimit, State, Usage, rlimit};
 pub use thread::{AltStack, Restart, Thread};
 pub use tree::{Session, TREE, Tree};

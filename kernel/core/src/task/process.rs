@@ -133,8 +133,7 @@ pub struct Process {
     pub oom_score_adj: AtomicU32,
     /// VMM's spawn id, for processes that the VMM started; 0 otherwise.
     pub spawn_id: AtomicU64,
-    /// The address space's text: executable path for /proc/PID/exe and comm for ps.
-    pub exe: Mutex<Option<Arc<dyn core::any::Any + Send + Sync>>>,
+    /// None for pid 1 and after the end.
     pub mm: Mutex<Option<Arc<crate::mm::Mm>>>,
     pub timers: Mutex<crate::time::ProcessTimers>,
 }

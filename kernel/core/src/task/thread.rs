@@ -50,7 +50,7 @@ pub struct Thread {
     /// Where the thread sleeps; signals unpark it.
     pub parker: Arc<Parker>,
     /// The thread's memory in the guest kernel (`abi::layout`).
-    pub slot: u32,
+    slot: AtomicU32,
     cred: Mutex<Arc<Cred>>,
     files: Mutex<Arc<FdTable>>,
     fs: Mutex<Arc<FsContext>>,
@@ -67,8 +67,13 @@ pub struct Thread {
     /// Something to do before the next return to the application: a signal, the end, a stop.
     pub work: AtomicBool,
     pub dead: AtomicBool,
-    /// The parent that waits for this vfork child: woken at exec or exit.
-    pub vfork_done: Mutex<Option<Arc<crate::wait::WaitQueue>>>,
+    /// This thread is a vfork child that runs on its parent's host thread.
+    pub borrowed: AtomicBool,
+    /// For the first moments of a clone's child: FS base to set (`u64::MAX`: keep), where to store its tid (0: nowhere).
+    pub start_fs: AtomicU64,
+    pub start_settid: AtomicU64,
+    /// Error code, trap number and address of the last fault, for its signal's frame.
+    fault: Mutex<(u64, u64, u64)>,
 }
 
 impl Thread {
@@ -87,7 +92,7 @@ impl Thread {
             tid: AtomicU32::new(tid),
             process,
             parker: Arc::new(Parker::new()),
-            slot,
+            slot: AtomicU32::new(slot),
             cred: Mutex::new(cred),
             files: Mutex::new(files),
             fs: Mutex::new(fs),
@@ -101,13 +106,26 @@ impl Thread {
             restart: Mutex::new(Restart::None),
             work: AtomicBool::new(false),
             dead: AtomicBool::new(false),
-            vfork_done: Mutex::default(),
+            borrowed: AtomicBool::new(false),
+            start_fs: AtomicU64::new(u64::MAX),
+            start_settid: AtomicU64::new(0),
+            fault: Mutex::default(),
         }
     }
 
     #[must_use]
     pub fn tid(&self) -> u32 {
         self.tid.load(Ordering::Relaxed)
+    }
+
+    #[must_use]
+    pub fn slot(&self) -> u32 {
+        self.slot.load(Ordering::Relaxed)
+    }
+
+    /// The thread moves to another host thread (execve of a vfork child).
+    pub fn set_slot(&self, slot: u32) {
+        self.slot.store(slot, Ordering::Relaxed);
     }
 
     /// execve by a thread that is not the leader: it becomes the leader.
@@ -140,6 +158,16 @@ impl Thread {
 
     pub fn set_fs(&self, fs: Arc<FsContext>) {
         *self.fs.lock() = fs;
+    }
+
+    pub fn set_fault(&self, fault: (u64, u64, u64)) {
+        *self.fault.lock() = fault;
+    }
+
+    /// What [`Thread::set_fault`] noted last; zeros the second time.
+    #[must_use]
+    pub fn take_fault(&self) -> (u64, u64, u64) {
+        core::mem::take(&mut *self.fault.lock())
     }
 
     #[must_use]
@@ -175,6 +203,18 @@ impl Thread {
     pub fn signal_pending(&self) -> bool {
         let blocked = self.blocked();
         self.pending.lock().any(blocked) || self.process.pending.lock().any(blocked)
+    }
+
+    /// Before looking for signals and making an interruptible host call: what becomes pending from now on ends the call.
+    pub fn begin_interruptible(&self) {
+        host::thread::trusted().pending.store(0, Ordering::SeqCst);
+    }
+
+    /// After an interruptible host call: work that was there before it is not forgotten.
+    pub fn end_interruptible(&self) {
+        if self.work.load(Ordering::SeqCst) {
+            host::thread::trusted().pending.store(1, Ordering::SeqCst);
+        }
     }
 
     /// `Err(ERESTARTSYS)` when a signal is pending.

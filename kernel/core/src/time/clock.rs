@@ -132,12 +132,12 @@ fn cpu_clock(host_id: u32, kind: i32, thread: bool) -> Result<i64> {
 /// `EINVAL` where it is gone.
 pub fn cpu_ns(p: &Arc<Process>, kind: i32) -> Result<i64> {
     let t = p.any_thread().ok_or(Errno::EINVAL)?;
-    let host = host::thread::trusted_of(t.slot).host_pid.load(Ordering::Relaxed);
+    let host = host::thread::trusted_of(t.slot()).host_pid.load(Ordering::Relaxed);
     if host == 0 { Err(Errno::EINVAL) } else { cpu_clock(host, kind, false) }
 }
 
 fn thread_cpu_ns(t: &Thread, kind: i32) -> Result<i64> {
-    let host = host::thread::trusted_of(t.slot).host_tid.load(Ordering::Relaxed);
+    let host = host::thread::trusted_of(t.slot()).host_tid.load(Ordering::Relaxed);
     if host == 0 { Err(Errno::EINVAL) } else { cpu_clock(host, kind, true) }
 }
 

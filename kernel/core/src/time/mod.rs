@@ -11,3 +11,13 @@ mod queue;
 pub use clock::{Clock, NS, cpu_ns, from_timespec, now_ns, resolution, to_monotonic, to_timespec};
 pub use process::{ClockTimer, Notify, ProcessTimers, Setting};
 pub use queue::{Expire, Timer, expire_due, init};
+
+/// The process is gone: its timers too.
+pub fn process_gone(p: &crate::task::Process) {
+    p.timers.lock().clear();
+}
+
+/// execve: POSIX timers go, interval timers stay (execve(2)).
+pub fn exec(p: &crate::task::Process) {
+    p.timers.lock().exec();
+}

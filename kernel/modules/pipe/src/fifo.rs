@@ -2,24 +2,18 @@
 
 use super::Pipe;
 use alloc::sync::Arc;
-use core::any::Any;
-use core_::file::{File, oflag};
+use core_::file::{FileOps, oflag};
+use core_::vfs::Inode;
 use core_::wait::WaitQueue;
-use core_::{Errno, Mutex, Result};
+use core_::{Errno, Result};
 
-type Slot = Mutex<Option<Arc<dyn Any + Send + Sync>>>;
-
-/// Opens the FIFO whose pipe lives in `slot` of its inode. Blocks until the other end is open too, unless O_NONBLOCK
-/// or open for both.
+/// Opens the FIFO `inode`, whose pipe lives in the inode's special slot. Blocks until the other end is open too, unless
+/// O_NONBLOCK or open for both.
 ///
 /// # Errors
 /// `ENXIO` for a nonblocking writer without a reader; `ERESTARTSYS`.
-pub fn open(
-    slot: &Slot,
-    flags: u32,
-    path: Option<Arc<dyn Any + Send + Sync>>,
-    inode: Option<Arc<dyn Any + Send + Sync>>,
-) -> Result<Arc<File>> {
+pub fn open(inode: &Arc<dyn Inode>, flags: u32) -> Result<Arc<dyn FileOps>> {
+    let slot = inode.special().ok_or(Errno::ENXIO)?;
     let pipe = {
         let mut s = slot.lock();
         match s.as_ref().and_then(|a| a.clone().downcast::<Pipe>().ok()) {
@@ -41,11 +35,11 @@ pub fn open(
         let st = pipe.state.lock();
         (st.writer_opens, st.reader_opens)
     };
-    let file = pipe.end(true, flags, path, inode);
+    let end = pipe.end(flags, true);
     pipe.data.wake_all();
     pipe.space.wake_all();
     if nonblock || acc == oflag::RDWR {
-        return Ok(file);
+        return Ok(end);
     }
     let wait = |queue: &WaitQueue, reader: bool| {
         let seen = if reader { seen.0 } else { seen.1 };
@@ -55,11 +49,10 @@ pub fn open(
             (there > 0 || opens != seen).then_some(Ok(()))
         })
     };
-    // Dropping the file on an interrupt closes the end again.
-    if acc == oflag::RDONLY {
-        wait(&pipe.data, true)?
-    } else {
-        wait(&pipe.space, false)?
-    }
-    Ok(file)
+    let waited = match acc {
+        oflag::RDONLY => wait(&pipe.data, true),
+        _ => wait(&pipe.space, false),
+    };
+    waited.inspect_err(|_| pipe.close(flags))?;
+    Ok(end)
 }

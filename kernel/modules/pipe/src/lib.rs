@@ -72,19 +72,12 @@ impl Pipe {
     }
 
     /// An end; which ends it is follows from the flags' access mode (a FIFO can be opened for both).
-    fn end(
-        self: &Arc<Pipe>,
-        fifo: bool,
-        flags: u32,
-        path: Option<Arc<dyn Any + Send + Sync>>,
-        inode: Option<Arc<dyn Any + Send + Sync>>,
-    ) -> Arc<File> {
-        let named = inode.is_some();
+    fn end(self: &Arc<Pipe>, flags: u32, named: bool) -> Arc<dyn FileOps> {
         let quiet_at;
         {
             let mut st = self.state.lock();
             let acc = flags & oflag::ACCMODE;
-            let early = fifo && acc == oflag::RDONLY && flags & oflag::NONBLOCK != 0 && st.writers == 0;
+            let early = named && acc == oflag::RDONLY && flags & oflag::NONBLOCK != 0 && st.writers == 0;
             quiet_at = early.then_some(st.writer_opens);
             if acc != oflag::WRONLY {
                 st.readers += 1;
@@ -95,7 +88,7 @@ impl Pipe {
                 st.writer_opens += 1;
             }
         }
-        File::with_path(Arc::new(End { pipe: self.clone(), named, quiet_at }), flags, path, inode)
+        Arc::new(End { pipe: self.clone(), named, quiet_at })
     }
 
     fn try_read(&self, dst: &mut IoBuf) -> Option<Result<usize>> {
@@ -207,7 +200,10 @@ struct End {
 pub fn pair(flags: u32) -> (Arc<File>, Arc<File>) {
     let flags = flags & (oflag::NONBLOCK | oflag::DIRECT);
     let pipe = Pipe::new();
-    (pipe.end(false, oflag::RDONLY | flags, None, None), pipe.end(false, oflag::WRONLY | flags, None, None))
+    (
+        File::new(pipe.end(oflag::RDONLY | flags, false), oflag::RDONLY | flags),
+        File::new(pipe.end(oflag::WRONLY | flags, false), oflag::WRONLY | flags),
+    )
 }
 
 /// True where `file` is an end of a pipe or FIFO.

@@ -1,6 +1,6 @@
 //! Pipes, as pipe(7) describes them.
 use core_::Errno;
-use core_::file::oflag;
+use core_::file::{File, oflag};
 use core_::signal::sig;
 use core_::wait::Events;
 use testkit::{read, spawn, start, write};
@@ -81,18 +81,20 @@ fn blocking_both_ways() {
 #[test]
 fn fifo_opens_wait_for_each_other() {
     start();
-    let slot = std::sync::Arc::new(core_::Mutex::new(None));
-    assert!(matches!(pipe::open_fifo(&slot, oflag::WRONLY | oflag::NONBLOCK, None, None), Err(Errno::ENXIO)));
-    let s = slot.clone();
+    use core_::vfs::{kind, mknod_at};
+    let inode = mknod_at(None, b"/fifo", kind::FIFO | 0o600).unwrap().inode().unwrap().clone();
+    assert!(matches!(pipe::open_fifo(&inode, oflag::WRONLY | oflag::NONBLOCK), Err(Errno::ENXIO)));
+    let i = inode.clone();
     let t = spawn(move || {
-        let w = pipe::open_fifo(&s, oflag::WRONLY, None, None).unwrap();
+        let w = File::new(pipe::open_fifo(&i, oflag::WRONLY).unwrap(), oflag::WRONLY);
         write(&w, b"through").unwrap();
     });
-    let r = pipe::open_fifo(&slot, oflag::RDONLY, None, None).unwrap();
+    let r = File::new(pipe::open_fifo(&inode, oflag::RDONLY).unwrap(), oflag::RDONLY);
     assert_eq!(read(&r, 100).unwrap(), b"through");
     t.join().unwrap();
     assert_eq!(read(&r, 100).unwrap(), b"");
     // A reader from before is hung up, one that comes now is not.
-    let late = pipe::open_fifo(&slot, oflag::RDONLY | oflag::NONBLOCK, None, None).unwrap();
+    let flags = oflag::RDONLY | oflag::NONBLOCK;
+    let late = File::new(pipe::open_fifo(&inode, flags).unwrap(), flags);
     assert_eq!((r.ops().poll(&r, None), late.ops().poll(&late, None)), (Events::HUP, Events::empty()));
 }

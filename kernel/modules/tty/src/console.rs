@@ -28,7 +28,7 @@ impl Console {
     /// `ENOSPC` where there are too many terminals.
     pub fn new(rows: u16, cols: u16, sink: Option<Arc<dyn ConsoleSink>>) -> Result<(Arc<File>, Console)> {
         let tty = Tty::new([rows, cols, 0, 0], (0, 5), sink, false)?;
-        let file = tty.open(oflag::RDWR, None, None)?;
+        let file = File::new(tty.open()?, oflag::RDWR);
         Ok((file, Console(tty)))
     }
 

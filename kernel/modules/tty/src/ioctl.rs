@@ -157,7 +157,7 @@ impl Tty {
                 int.write(i32::from(v))?;
             }
             TIOCGPTPEER => {
-                let file = self.open(arg as u32, None, None)?;
+                let file = core_::file::File::new(self.open()?, arg as u32);
                 return current().files().add(file, arg as u32 & core_::file::oflag::CLOEXEC != 0).map(i64::from);
             }
             TIOCSIG => {

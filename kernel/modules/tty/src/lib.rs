@@ -74,7 +74,7 @@ struct State {
 pub struct Tty {
     index: u32,
     /// uid and gid of the opener of the master: the owner of /dev/pts/N.
-    owner: (u32, u32),
+    access: Mutex<(u32, u32, u32)>,
     sink: Option<Arc<dyn ConsoleSink>>,
     state: Mutex<State>,
     /// Slave readers.
@@ -110,7 +110,7 @@ impl Tty {
         termios.cflag &= !0o2000;
         let t = Arc::new(Tty {
             index,
-            owner,
+            access: Mutex::new((owner.0, owner.1, 0o620)),
             sink,
             state: Mutex::new(State {
                 ldisc: Ldisc::new(termios),
@@ -143,10 +143,15 @@ impl Tty {
         self.index
     }
 
-    /// uid and gid that /dev/pts/N belongs to at first.
+    /// Owner, group and permissions of /dev/pts/N.
     #[must_use]
-    pub fn owner(&self) -> (u32, u32) {
-        self.owner
+    pub fn access(&self) -> (u32, u32, u32) {
+        *self.access.lock()
+    }
+
+    /// chown, chmod of /dev/pts/N.
+    pub fn set_access(&self, uid: u32, gid: u32, mode: u32) {
+        *self.access.lock() = (uid, gid, mode & 0o7777);
     }
 
     fn finish(&self, todo: Todo) {

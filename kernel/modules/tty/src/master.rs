@@ -9,8 +9,6 @@ use core_::io::IoBuf;
 use core_::wait::{Events, PollTable};
 use core_::{Errno, Result, current};
 
-type AnyArc = Option<Arc<dyn Any + Send + Sync>>;
-
 pub(super) struct Master {
     pub(super) tty: Arc<Tty>,
 }
@@ -19,10 +17,10 @@ pub(super) struct Master {
 ///
 /// # Errors
 /// `ENOSPC` where there are too many terminals.
-pub fn open(flags: u32, path: AnyArc, inode: AnyArc) -> Result<Arc<File>> {
+pub fn open() -> Result<Arc<dyn FileOps>> {
     let cred = current().cred();
     let tty = Tty::new([0; 4], (cred.fsuid, cred.fsgid), None, true)?;
-    Ok(File::with_path(Arc::new(Master { tty }), flags, path, inode))
+    Ok(Arc::new(Master { tty }))
 }
 
 impl Master {
@@ -117,7 +115,7 @@ impl FileOps for Master {
     }
 
     fn link_text(&self, file: &File) -> Option<Vec<u8>> {
-        file.path_any().is_none().then(|| b"/dev/ptmx".to_vec())
+        file.path().is_none().then(|| b"/dev/ptmx".to_vec())
     }
 
     fn fdinfo(&self, _file: &File) -> Vec<u8> {

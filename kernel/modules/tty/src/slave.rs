@@ -10,8 +10,6 @@ use core_::task::Cap;
 use core_::wait::{Events, PollTable};
 use core_::{Errno, Result, current};
 
-type AnyArc = Option<Arc<dyn Any + Send + Sync>>;
-
 /// An open slave side.
 pub(super) struct Slave {
     pub(super) tty: Arc<Tty>,
@@ -23,9 +21,9 @@ pub(super) struct Slave {
 ///
 /// # Errors
 /// `ENOENT`, `ENXIO`; `EIO` where it is locked or its master gone; `EBUSY` where it is exclusive.
-pub fn open_index(index: u32, flags: u32, path: AnyArc, inode: AnyArc) -> Result<Arc<File>> {
+pub fn open_index(index: u32, flags: u32) -> Result<Arc<dyn FileOps>> {
     let tty = find(index)?;
-    let f = tty.open(flags, path, inode)?;
+    let f = tty.open()?;
     if flags & oflag::NOCTTY == 0 {
         job::adopt(&tty);
     }
@@ -36,8 +34,8 @@ pub fn open_index(index: u32, flags: u32, path: AnyArc, inode: AnyArc) -> Result
 ///
 /// # Errors
 /// `ENXIO` without a controlling terminal.
-pub fn open_controlling(flags: u32, path: AnyArc, inode: AnyArc) -> Result<Arc<File>> {
-    job::current_tty().ok_or(Errno::ENXIO)?.open(flags, path, inode)
+pub fn open_controlling() -> Result<Arc<dyn FileOps>> {
+    job::current_tty().ok_or(Errno::ENXIO)?.open()
 }
 
 /// The terminal behind a slave file.
@@ -50,7 +48,7 @@ impl Tty {
     ///
     /// # Errors
     /// `EIO` where it is locked or its master gone; `EBUSY` where it is exclusive.
-    pub fn open(self: &Arc<Self>, flags: u32, path: AnyArc, inode: AnyArc) -> Result<Arc<File>> {
+    pub fn open(self: &Arc<Self>) -> Result<Arc<dyn FileOps>> {
         let generation = {
             let mut st = self.state.lock();
             if !st.master_open || st.locked {
@@ -63,7 +61,7 @@ impl Tty {
             st.opened = true;
             st.generation
         };
-        Ok(File::with_path(Arc::new(Slave { tty: self.clone(), generation }), flags, path, inode))
+        Ok(Arc::new(Slave { tty: self.clone(), generation }))
     }
 }
 

@@ -11,13 +11,13 @@ fn ioctl<T>(f: &File, cmd: u32, v: &mut T) -> core_::Result<i64> {
 }
 
 fn open_pair() -> (Arc<File>, Arc<File>) {
-    let m = tty::open_ptmx(oflag::RDWR, None, None).unwrap();
+    let m = File::new(tty::open_ptmx().unwrap(), oflag::RDWR);
     let mut n = 0i32;
     ioctl(&m, 0x8004_5430, &mut n).unwrap();
-    assert!(matches!(tty::open_index(n as u32, oflag::RDWR, None, None), Err(Errno::EIO)));
+    assert!(matches!(tty::open_index(n as u32, oflag::RDWR), Err(Errno::EIO)));
     let mut off = 0i32;
     ioctl(&m, 0x4004_5431, &mut off).unwrap();
-    let s = tty::open_index(n as u32, oflag::RDWR, None, None).unwrap();
+    let s = File::new(tty::open_index(n as u32, oflag::RDWR).unwrap(), oflag::RDWR);
     (m, s)
 }
 
@@ -73,7 +73,7 @@ fn job_control() {
     assert_eq!(v as u32, p.pid);
     ioctl(&s, 0x5429, &mut v).unwrap();
     assert_eq!(v as u32, p.pid);
-    assert!(tty::open_controlling(oflag::RDWR, None, None).is_ok());
+    assert!(tty::open_controlling().is_ok());
     me.mask.store(u64::MAX, std::sync::atomic::Ordering::SeqCst);
     write(&m, b"typed\x03").unwrap();
     assert!(p.pending.lock().take(SigSet::of(sig::INT)).is_some());
@@ -98,7 +98,7 @@ fn job_control() {
     assert_eq!(read(&s, 1).unwrap(), b"");
     assert_eq!(write(&s, b"x"), Err(Errno::EIO));
     assert!(s.ops().poll(&s, None).contains(Events::HUP | Events::IN));
-    assert!(matches!(tty::open_controlling(oflag::RDWR, None, None), Err(Errno::ENXIO)));
+    assert!(matches!(tty::open_controlling(), Err(Errno::ENXIO)));
 }
 
 #[test]

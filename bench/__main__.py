@@ -1,0 +1,133 @@
+"""``./dev bench [--json] [--peers] [NAME...]``: host and guest alternate in one run; medians."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import lodger
+from bench.work import MICRO, PATH, PROGRAMS, Work
+
+ROOT = Path(__file__).resolve().parent.parent
+ROUNDS = 5
+
+
+def build() -> Path:
+    """Compile the micro-benchmarks, static and dynamic; the directory they are in."""
+    source = ROOT / "bench" / "c" / "micro.c"
+    folder = ROOT / ".dev" / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, flags in (("micro", []), ("micro-static", ["-static"])):
+        binary = folder / name
+        if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
+            subprocess.run(["gcc", "-O2", "-pthread", *flags, "-o", binary, source], check=True)
+    return folder
+
+
+def measure(output: bytes, seconds: float, work: Work) -> float:
+    """Nanoseconds of one run."""
+    return float(output) if work.argv is None else seconds * 1e9
+
+
+def on_host(work: Work, folder: Path, prefix: list[str]) -> float:
+    """One run on the host, or under a peer's ``prefix``."""
+    argv = work.argv or [str(folder / "micro-static"), work.name]
+    start = time.perf_counter()
+    done = subprocess.run(
+        [*prefix, *argv], capture_output=True, check=True, env={"PATH": PATH, "HOME": "/tmp"}, cwd="/tmp"
+    )
+    return measure(done.stdout, time.perf_counter() - start, work)
+
+
+def in_guest(work: Work, vm: lodger.VM) -> float:
+    """One run in the guest."""
+    argv = work.argv or ["/bench/micro-static", work.name]
+    result = vm.run(argv, env={"PATH": PATH, "HOME": "/tmp"}, cwd="/tmp", check=True, timeout=300)
+    return measure(result.stdout, result.duration, work)
+
+
+def peers(folder: Path) -> dict[str, list[str]]:
+    """Command prefixes of what is installed besides Lodger."""
+    found = {}
+    if shutil.which("bwrap"):
+        found["bubblewrap"] = ["bwrap", "--bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-all"]
+    if shutil.which("runsc"):
+        found["gvisor"] = ["runsc", "--rootless", "--network=none", "do"]
+    if shutil.which("linux.uml") or shutil.which("linux"):
+        print("bench: user-mode-linux needs a root image of its own: not measured yet", file=sys.stderr)
+    return found
+
+
+def main(words: list[str]) -> int:
+    """0 when every measured ratio is within its limit."""
+    names = [w for w in words if not w.startswith("-")]
+    everything = [*MICRO, *PROGRAMS]
+    unknown = set(names) - {w.name for w in everything}
+    if unknown:
+        print(f"bench: unknown: {', '.join(sorted(unknown))}; there are {', '.join(w.name for w in everything)}")
+        return 2
+    folder = build()
+    others = peers(folder) if "--peers" in words else {}
+    rows = []
+    with lodger.VM(memory="2G", volumes={str(folder): "/bench:ro"}) as vm:
+        for work in everything:
+            if names and work.name not in names:
+                continue
+            row = run_one(work, folder, vm, others)
+            rows.append(row)
+            if "--json" not in words:
+                print(line(row), flush=True)
+        counters = vm.stats()
+        layers = vm.layers
+    if "--json" in words:
+        print(json.dumps({"rows": rows, "layers": layers, "counters": counters}, indent=1))
+    else:
+        print(f"\nlayers: {layers}\ncounters: {json.dumps(counters)}")
+    return int(any(row["error"] or row["ratio"] > row["limit"] for row in rows))
+
+
+def run_one(work: Work, folder: Path, vm: lodger.VM, others: dict[str, list[str]]) -> dict[str, Any]:
+    """A row of the table."""
+    host: list[float] = []
+    guest: list[float] = []
+    error = ""
+    counted = vm.stats()
+    for _ in range(ROUNDS):
+        host.append(on_host(work, folder, []))
+        try:
+            guest.append(in_guest(work, vm))
+        except lodger.LodgerError as problem:
+            error = str(problem)
+            break
+    h = statistics.median(host)
+    g = statistics.median(guest) if guest else float("inf")
+    extra = {}
+    for name, prefix in others.items():
+        try:
+            extra[name] = statistics.median(on_host(work, folder, prefix) for _ in range(3)) / h
+        except (subprocess.CalledProcessError, ValueError):
+            extra[name] = float("nan")
+    after = vm.stats()
+    grown = {k: v - counted.get(k, 0) for k, v in after.items() if isinstance(v, int) and v != counted.get(k)}
+    return {
+        "name": work.name, "host_ns": h, "guest_ns": g, "ratio": g / h, "limit": work.limit, "error": error,
+        "peers": extra, "counters": grown,
+    }  # fmt: skip
+
+
+def line(row: dict[str, Any]) -> str:
+    """A row as text."""
+    verdict = "ERROR" if row["error"] else "ok" if row["ratio"] <= row["limit"] else "OVER"
+    text = f"{row['name']:<10} host {row['host_ns']:>14.0f} ns  guest {row['guest_ns']:>14.0f} ns  "
+    text += f"{row['ratio']:>6.2f} (at most {row['limit']})  {verdict}  {row['peers'] or ''} {row['error']}"
+    return text.rstrip()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

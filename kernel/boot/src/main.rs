@@ -1,0 +1,19 @@
+//! The guest kernel's image: entry point, memory functions, panic, and the assembler of all modules.
+#![no_std]
+#![no_main]
+extern crate alloc;
+
+mod auxv;
+mod confine;
+mod heap;
+mod machine;
+mod memory;
+mod mounts;
+mod panic;
+mod runtime;
+mod spawn;
+mod start;
+mod stats;
+mod terminal;
+mod tool;
+mod wiring;

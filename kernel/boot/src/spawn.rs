@@ -1,0 +1,203 @@
+//! SPAWN: commands of the VMM.
+
+use abi::wire;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use control::message::{Boot, Spawn, Writer};
+use control::server;
+use control::stream::HostStream;
+use core_::exec::Program;
+use core_::fd::FdTable;
+use core_::file::{File, oflag};
+use core_::signal::{Action, SigHand, SigSet, sig};
+use core_::task::{Cred, Process, TREE, Template, Thread, default_rlimits, new_process};
+use core_::vfs::{FsContext, Walk};
+use core_::{Errno, Mutex};
+
+/// EXITED's fault: a guest-machine process died of the host's hand.
+pub const FAULT_KILLED: u32 = 3;
+
+/// What is known of a command, until the machine ends.
+struct Command {
+    pid: u32,
+    fault: u32,
+    console: Option<crate::terminal::Terminal>,
+}
+
+static COMMANDS: Mutex<BTreeMap<u32, Command>> = host::sync::mutex(BTreeMap::new());
+
+/// The process of a command, where it still lives.
+pub fn find(id: u32) -> Option<Arc<Process>> {
+    let pid = COMMANDS.lock().get(&id)?.pid;
+    TREE.lock().process(pid).filter(|p| p.spawn_id.load(core::sync::atomic::Ordering::Relaxed) == u64::from(id))
+}
+
+/// The session number of a command.
+pub fn session_of(id: u32) -> Option<u32> {
+    COMMANDS.lock().get(&id).map(|c| c.pid)
+}
+
+pub fn fault_of(id: u32) -> u32 {
+    COMMANDS.lock().get(&id).map_or(0, |c| c.fault)
+}
+
+pub fn set_fault(id: u32, fault: u32) {
+    if let Some(c) = COMMANDS.lock().get_mut(&id) {
+        c.fault = fault;
+    }
+}
+
+/// Changes a command's terminal size.
+///
+/// # Errors
+/// `ESRCH`, `ENOTTY`.
+pub fn resize(id: u32, rows: u32, cols: u32) -> Result<(), Errno> {
+    let c = COMMANDS.lock();
+    let t = c.get(&id).ok_or(Errno::ESRCH)?.console.as_ref().ok_or(Errno::ENOTTY)?;
+    t.resize(rows, cols);
+    Ok(())
+}
+
+/// All output of a command's terminal has been written when this returns.
+pub fn flush_console(id: u32) {
+    let t = COMMANDS.lock().get(&id).and_then(|c| c.console.clone());
+    if let Some(t) = t {
+        t.flush();
+    }
+}
+
+type Failure = (Errno, String);
+
+/// Starts a command; STARTED is sent before its first instruction, so that EXITED can not overtake it.
+///
+/// # Errors
+/// The errno and a sentence.
+pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), Failure> {
+    let id = s.id;
+    let name = String::from_utf8_lossy(&s.argv[0]).into_owned();
+    let cred = Arc::new(Cred::user(s.uid, s.gid, core::mem::take(&mut s.groups)));
+    let fs = FsContext::initial().map_err(|e| (e, String::from("the machine has no root directory")))?;
+    let mut walk = walk_as(&cred).map_err(|e| (e, String::from("no root directory")))?;
+    let cwd = walk
+        .lookup(&s.cwd, true)
+        .map_err(|e| (e, format!("working directory {}: {e}", String::from_utf8_lossy(&s.cwd))))?;
+    if !cwd.dentry.is_dir() {
+        return Err((
+            Errno::ENOTDIR,
+            format!("working directory {} is not a directory", String::from_utf8_lossy(&s.cwd)),
+        ));
+    }
+    fs.set_cwd(cwd.clone());
+    let open = |path: &[u8]| {
+        let mut w = walk_as(&cred)?;
+        w.set_base(cwd.clone());
+        core_::exec::open_exec_as(&mut w, path)
+    };
+    let (file, path) = resolve(&s, &open).map_err(|e| (e, format!("{name}: {}", sentence(e))))?;
+    let program = Program::open(file, path, core::mem::take(&mut s.argv), core::mem::take(&mut s.envp), &open)
+        .map_err(|e| (e, format!("{name}: {}", sentence(e))))?;
+
+    let (files, console) = stdio(&mut s).map_err(|e| (e, format!("standard streams: {e}")))?;
+    let p = new_process(Template {
+        ppid: 1,
+        pgid: 0,
+        session: None,
+        sighand: Arc::new(SigHand::new([Action::default(); 64])),
+        mm: None,
+        rlimits: default_rlimits(u64::from(boot.max_files), u64::from(boot.pids_max)),
+        exit_signal: sig::CHLD,
+        spawn_id: u64::from(id),
+        nice: 0,
+    })
+    .map_err(|e| (e, format!("{name}: the machine's limit of {} processes is reached", boot.pids_max)))?;
+    let undo = |p: &Arc<Process>| syscalls::process::exit::forget(p);
+    let slot = trap::thread::alloc_slot().map_err(|e| {
+        undo(&p);
+        (e, String::from("no thread slot is free"))
+    })?;
+    let t = Arc::new(Thread::new(p.pid, p.clone(), slot, cred, files, fs, program.comm(), SigSet::EMPTY));
+    if let Some(c) = &console {
+        c.make_controlling(&p);
+    }
+    COMMANDS.lock().insert(id, Command { pid: p.pid, fault: 0, console });
+    server::send(Writer::new(wire::STARTED, id).u32(p.pid));
+    if let Err(e) = syscalls::process::exec::launch(&t, program) {
+        trap::thread::free_slot(slot);
+        // STARTED is out: the command ends as if killed.
+        core_::task::process_exit(&p, core_::task::Exit::signal(9, false));
+        let _ = e;
+    }
+    Ok(())
+}
+
+fn walk_as(cred: &Arc<Cred>) -> Result<Walk, Errno> {
+    let mut w = Walk::kernel()?;
+    w.cred = cred.clone();
+    Ok(w)
+}
+
+/// The program file: as named, or looked up in PATH as execvp(3) does.
+fn resolve(s: &Spawn, open: &dyn Fn(&[u8]) -> Result<Arc<File>, Errno>) -> Result<(Arc<File>, Vec<u8>), Errno> {
+    let name = &s.argv[0];
+    if name.contains(&b'/') {
+        return Ok((open(name)?, name.clone()));
+    }
+    if name.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    let path =
+        s.envp.iter().find_map(|e| e.strip_prefix(b"PATH=".as_slice())).unwrap_or(b"/usr/local/bin:/usr/bin:/bin");
+    let mut result = Err(Errno::ENOENT);
+    for dir in path.split(|b| *b == b':') {
+        let mut full = if dir.is_empty() { b".".to_vec() } else { dir.to_vec() };
+        full.push(b'/');
+        full.extend_from_slice(name);
+        match open(&full) {
+            Ok(f) => return Ok((f, full)),
+            Err(Errno::EACCES) => result = Err(Errno::EACCES),
+            Err(_) => {}
+        }
+    }
+    result
+}
+
+fn sentence(e: Errno) -> &'static str {
+    match e {
+        Errno::ENOENT => "not found in the machine",
+        Errno::EACCES => "permission denied",
+        Errno::ENOEXEC => "not an executable format",
+        Errno::E2BIG => "arguments and environment are too long",
+        Errno::ENOTDIR => "a part of the path is not a directory",
+        Errno::ELOOP => "too many symbolic links or script interpreters",
+        _ => e.name(),
+    }
+}
+
+/// Descriptors 0, 1, 2 of a command.
+fn stdio(s: &mut Spawn) -> Result<(Arc<FdTable>, Option<crate::terminal::Terminal>), Errno> {
+    let files = FdTable::new();
+    let limit = 1024;
+    if s.tty {
+        let (Some(input), Some(output)) = (s.stdio[0].take(), s.stdio[1].take()) else { return Err(Errno::EBADF) };
+        let (file, terminal) = crate::terminal::new(input, output, s.rows, s.cols)?;
+        for fd in 0..3 {
+            files.replace(fd, file.clone(), false, limit)?;
+        }
+        return Ok((files, Some(terminal)));
+    }
+    for (fd, host) in s.stdio.iter_mut().enumerate() {
+        let file = match host.take() {
+            Some(h) => File::new(Arc::new(HostStream::new(h)), oflag::RDWR),
+            None => null()?,
+        };
+        files.replace(fd as i32, file, false, limit)?;
+    }
+    Ok((files, None))
+}
+
+fn null() -> Result<Arc<File>, Errno> {
+    core_::vfs::kernel::kopen(b"/dev/null", oflag::RDWR)
+}

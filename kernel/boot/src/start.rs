@@ -1,0 +1,104 @@
+//! From the host's exec to a running machine.
+
+use crate::auxv::{Initial, vdso_symbols};
+use crate::machine::Vm;
+use crate::panic::SUPERVISOR;
+use crate::{confine, heap, memory, tool};
+use abi::wire;
+use core::sync::atomic::Ordering;
+use host::sync::Once;
+
+/// First code after `_start`.
+pub extern "C" fn boot(sp: *const u64) -> ! {
+    // SAFETY: `_start` passes the initial stack pointer.
+    let initial = unsafe { Initial::read(sp) };
+    if initial.argc > 1 {
+        tool::run(&initial);
+    }
+    machine(&initial)
+}
+
+/// Says why the machine can not start, on the kernel log, and ends.
+fn give_up(what: &str, e: &dyn core::fmt::Display) -> ! {
+    panic!("boot: {what}: {e}")
+}
+
+fn must<T, E: core::fmt::Display>(what: &str, r: Result<T, E>) -> T {
+    match r {
+        Ok(v) => v,
+        Err(e) => give_up(what, &e),
+    }
+}
+
+fn machine(initial: &Initial) -> ! {
+    // Time of the machine's birth, for READY.
+    let born = host::time::monotonic_ns();
+    confine::close_strays();
+    let mut buf = [0u8; 8192];
+    let packet = match host::channel::receive(control::server::CHANNEL, &mut buf, false) {
+        Ok(p) => p,
+        Err(_) => tool::usage(),
+    };
+    must("host process", confine::settle());
+    let Some(fd) = tool::kernel_memory_index(&buf[..packet.len]).and_then(|i| packet.fds[..packet.fd_count].get(i))
+    else {
+        give_up("BOOT", &"no kernel-region memory in the first message")
+    };
+    must("mapping the kernel region", memory::map_kernel(*fd));
+    heap::init();
+    SUPERVISOR.store(host::process::getpid(), Ordering::Relaxed);
+    trap::thread::set_supervisor(host::process::getpid());
+
+    let boot = must("BOOT", control::server::decode_boot(&buf[..packet.len], &packet.fds[..packet.fd_count]));
+    must("processor", trap::cpu::init());
+    must("RAM", memory::map_ram(boot.ram.raw(), boot.memory));
+    core_::ram::init(boot.ram.raw(), boot.memory);
+    core_::mm::set_limit(boot.memory);
+    core_::exec::set_hwcap(initial.aux.hwcap, initial.aux.hwcap2);
+    if initial.aux.vdso != 0 {
+        // SAFETY: AT_SYSINFO_EHDR.
+        let (end, clock) = unsafe { vdso_symbols(initial.aux.vdso) };
+        host::time::set_vdso_clock_gettime(clock);
+        // The data pages lie right before the code; how many depends on the host's release: at most 8.
+        core_::mm::set_vdso(initial.aux.vdso - tool::vvar_size(initial.aux.vdso), initial.aux.vdso, end);
+    }
+    match boot.guard {
+        wire::GUARD_PKEY if trap::cpu::has_pku() => {
+            trap::guard::choose(trap::guard::Guard::Pkey);
+            must("memory protection keys", memory::protect_with_keys(boot.memory));
+        }
+        wire::GUARD_NONE => trap::guard::choose(trap::guard::Guard::None),
+        g => give_up("guard", &alloc::format!("number {g} is not to be had on this processor")),
+    }
+    if boot.monitor > wire::MONITOR_HOST || boot.spaces != 0 {
+        give_up("machine", &"this monitor or these spaces are not built yet");
+    }
+    entry::patch::ENABLED.store(boot.monitor == wire::MONITOR_INLINE, Ordering::Relaxed);
+    must("trap handlers", trap::signal::install());
+    trap::thread::set_entry(entry::run::begin);
+    let slot = must("first slot", trap::thread::alloc_slot());
+    let page = host::thread::trusted_of(slot);
+    page.host_pid.store(host::process::getpid(), Ordering::Relaxed);
+    page.host_tid.store(host::process::gettid(), Ordering::Relaxed);
+    host::thread::set_gs(slot);
+    trap::thread::set_altstack(slot);
+    host::thread::set_ready();
+    let vm = Vm::new(boot, born);
+    VM.set(alloc::boxed::Box::leak(alloc::boxed::Box::new(vm)));
+    trap::thread::switch_to_slot(slot, supervise, 0)
+}
+
+static VM: Once<Vm> = Once::new();
+
+/// The supervisor: serves the VMM, devices, timers and the ends of host processes. It never runs guest code.
+extern "C" fn supervise(_: u64) -> ! {
+    let Some(vm) = VM.get() else { give_up("supervisor", &"no machine") };
+    vm.prepare();
+    control::server::serve(vm, true);
+    must("control channel", control::server::Channel::watch(vm));
+    loop {
+        if core_::irq::wait_and_dispatch(-1).is_err() {
+            give_up("supervisor", &"epoll failed");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! A command's terminal: a guest pty whose far side are host descriptors.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core_::file::File;
+use core_::irq::{Handler, Line};
+use core_::task::Process;
+use core_::{Errno, Mutex, Result};
+use host::file::{self, HostFd};
+use tty::{Console, ConsoleSink};
+
+/// A command's terminal.
+#[derive(Clone)]
+pub struct Terminal {
+    console: Console,
+    file: Arc<File>,
+    output: Arc<Output>,
+    _input: Arc<Input>,
+}
+
+/// Host output. Nothing is written while the host's reader is slow: the line discipline then stops the writers.
+struct Output {
+    fd: HostFd,
+    line: Mutex<Option<Line>>,
+}
+
+struct Ready(Mutex<Option<Console>>);
+
+impl Handler for Ready {
+    fn ready(&self, _events: u32) {
+        let c = self.0.lock().clone();
+        if let Some(c) = c {
+            c.output_ready();
+        }
+    }
+}
+
+struct Sink(Arc<Output>);
+
+impl ConsoleSink for Sink {
+    fn write(&self, bytes: &[u8]) -> Result<usize> {
+        const POLLOUT: i16 = 4;
+        let o = &self.0;
+        if file::poll_now(o.fd.raw(), POLLOUT)? == 0
+            && let Some(l) = o.line.lock().as_ref()
+        {
+            l.arm(host::event::OUT)?;
+            return Err(Errno::EAGAIN);
+        }
+        // A terminal or pipe that is ready takes at least this much without blocking (PIPE_BUF).
+        file::write(o.fd.raw(), &bytes[..bytes.len().min(4096)])
+    }
+}
+
+/// Host input.
+struct Input {
+    fd: HostFd,
+    console: Mutex<Option<Console>>,
+    line: Mutex<Option<Line>>,
+    /// Read from the host, not yet taken by the line discipline.
+    held: Mutex<Vec<u8>>,
+}
+
+impl Handler for Input {
+    fn ready(&self, _events: u32) {
+        let Some(console) = self.console.lock().clone() else { return };
+        let mut held = self.held.lock();
+        if held.is_empty() {
+            let mut buf = [0u8; 1024];
+            match file::read(self.fd.raw(), &mut buf) {
+                Ok(0) | Err(Errno::EIO) => {
+                    drop(held);
+                    console.hangup();
+                    return;
+                }
+                Ok(n) => held.extend_from_slice(&buf[..n]),
+                Err(_) => {}
+            }
+        }
+        let n = console.input(&held);
+        held.drain(..n);
+        // A terminal whose reader sleeps drops what does not fit, as N_TTY does, rather than spinning here.
+        held.clear();
+        drop(held);
+        if let Some(l) = self.line.lock().as_ref() {
+            let _ = l.arm(host::event::IN);
+        }
+    }
+}
+
+impl Terminal {
+    pub fn resize(&self, rows: u32, cols: u32) {
+        self.console.resize(rows as u16, cols as u16);
+    }
+
+    /// Writes out what is left, without end: the VMM reads until EXITED comes.
+    pub fn flush(&self) {
+        while !self.console.drained() {
+            self.console.output_ready();
+            const POLLOUT: i16 = 4;
+            if file::poll_now(self.output.fd.raw(), POLLOUT).is_err() {
+                return;
+            }
+            host::process::sched_yield();
+        }
+    }
+
+    /// The command's session gets the terminal as its controlling one.
+    pub fn make_controlling(&self, p: &Arc<Process>) {
+        // A fresh session and a fresh terminal: nothing to refuse.
+        let _ = tty::set_controlling(&p.session(), &self.file, p.pid);
+    }
+}
+
+/// Makes a terminal of `rows` by `cols` between the host descriptors; its guest side as an open file.
+///
+/// # Errors
+/// `ENOSPC` where there are too many terminals; the host's.
+pub fn new(input: HostFd, output: HostFd, rows: u32, cols: u32) -> Result<(Arc<File>, Terminal)> {
+    let out = Arc::new(Output { fd: output, line: Mutex::default() });
+    let (file, console) = Console::new(rows as u16, cols as u16, Some(Arc::new(Sink(out.clone()))))?;
+    let ready = Arc::new(Ready(Mutex::new(Some(console.clone()))));
+    match Line::new(out.fd.raw(), ready) {
+        Ok(l) => *out.line.lock() = Some(l),
+        // Always ready: a regular file.
+        Err(Errno::EPERM) => {}
+        // The same descriptor serves input, too: it is watched there.
+        Err(Errno::EEXIST) => {}
+        Err(e) => return Err(e),
+    }
+    let inp = Arc::new(Input {
+        fd: input,
+        console: Mutex::new(Some(console.clone())),
+        line: Mutex::default(),
+        held: Mutex::default(),
+    });
+    let line = Line::new(inp.fd.raw(), inp.clone())?;
+    line.arm(host::event::IN)?;
+    *inp.line.lock() = Some(line);
+    Ok((file.clone(), Terminal { console, file, output: out, _input: inp }))
+}

@@ -1,0 +1,234 @@
+//! Which module answers which hook of `core` and `syscalls`: modules do not know each other, this file does.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use control::message::Boot;
+use core::any::Any;
+use core::sync::atomic::Ordering;
+use core_::file::{File, FileOps};
+use core_::net::SocketNames;
+use core_::procinfo::{self, MemInfo, ProcInfo, System};
+use core_::task::{Process, Thread};
+use core_::vfs::special::{self, Pts, PtsDir};
+use core_::vfs::{self, FileSystem, Path, kernel, kind};
+use core_::{Errno, Result};
+use tmpfs::{Quota, TmpFs};
+
+/// Registers everything; once, before the first mount.
+pub fn wire() {
+    syscalls::process::fork::on_pidfd(&(new_pidfd as fn(Arc<Process>) -> Arc<File>));
+    syscalls::process::pidfd::on_process_of(&(events::pidfd::process as fn(&File) -> Option<Arc<Process>>));
+    syscalls::process::exit::on_session_leader_exit(&(session_leader_exit as fn(&Process)));
+    special::register_fifo(pipe::open_fifo);
+    devfs::register();
+    const TTYAUX_MAJOR: u32 = 5;
+    special::register_chardev(TTYAUX_MAJOR, open_ttyaux);
+    const UNIX98_PTY_SLAVE_MAJOR: u32 = 136;
+    special::register_chardev(UNIX98_PTY_SLAVE_MAJOR, |minor, flags, _| tty::open_index(minor, flags));
+    special::register_pts(&Terminals);
+    core_::net::register(unix::FAMILY);
+    core_::net::set_names(&Names);
+    procinfo::set_hooks(&Processes);
+}
+
+fn new_pidfd(p: Arc<Process>) -> Arc<File> {
+    events::pidfd::new(p, 0)
+}
+
+fn session_leader_exit(p: &Process) {
+    tty::session_leader_exit(&p.session());
+}
+
+/// Major 5: /dev/tty, /dev/console, /dev/ptmx (tty(4), console(4), ptmx(4)).
+fn open_ttyaux(minor: u32, _flags: u32, _path: &Path) -> Result<Arc<dyn FileOps>> {
+    match minor {
+        0 | 1 => tty::open_controlling(),
+        2 => tty::open_ptmx(),
+        _ => Err(Errno::ENXIO),
+    }
+}
+
+/// Contents of /dev/pts.
+struct Terminals;
+
+impl PtsDir for Terminals {
+    fn list(&self) -> Vec<Pts> {
+        tty::list().iter().map(|t| entry(t)).collect()
+    }
+
+    fn get(&self, number: u32) -> Option<Pts> {
+        tty::find(number).ok().map(|t| entry(&t))
+    }
+
+    fn set(&self, pts: Pts) {
+        if let Ok(t) = tty::find(pts.number) {
+            t.set_access(pts.uid, pts.gid, pts.mode);
+        }
+    }
+}
+
+fn entry(t: &tty::Tty) -> Pts {
+    let (uid, gid, mode) = t.access();
+    Pts { number: t.index(), mode, uid, gid }
+}
+
+/// Names of local sockets in the file system (unix(7)).
+struct Names;
+
+impl SocketNames for Names {
+    fn bind_path(&self, path: &[u8], socket: Arc<dyn Any + Send + Sync>) -> Result<()> {
+        let p = vfs::mknod_at(None, path, kind::SOCKET | 0o777)
+            .map_err(|e| if e == Errno::EEXIST { Errno::EADDRINUSE } else { e })?;
+        let inode = p.inode()?;
+        *inode.special().ok_or(Errno::EPERM)?.lock() = Some(socket);
+        Ok(())
+    }
+
+    fn lookup_path(&self, path: &[u8]) -> Result<Arc<dyn Any + Send + Sync>> {
+        let p = vfs::lookup(path, true)?;
+        let inode = p.inode()?;
+        if inode.kind() != kind::SOCKET {
+            return Err(Errno::ECONNREFUSED);
+        }
+        vfs::perm::check(inode, &core_::current().cred(), vfs::perm::WRITE)?;
+        inode.special().and_then(|s| s.lock().clone()).ok_or(Errno::ECONNREFUSED)
+    }
+}
+
+/// What /proc/PID shows of memory and time.
+struct Processes;
+
+impl Processes {
+    /// Bytes of another process's memory can not be read from here: each address space is a host process's own. The
+    /// calling process reads its own; for others the start-up strings kept at exec are shown.
+    fn strings(
+        p: &Process,
+        which: fn(&core_::mm::Image) -> (u64, u64),
+        kept: fn(&core_::mm::Image) -> &Vec<u8>,
+    ) -> Vec<u8> {
+        let Some(mm) = p.mm.lock().clone() else { return Vec::new() };
+        let s = mm.space.lock();
+        let (start, end) = which(&s.image);
+        let kept = kept(&s.image).clone();
+        drop(s);
+        if core_::current().process.pid == p.pid
+            && end > start
+            && let Ok(bytes) = core_::uaccess::read_bytes(start, (end - start).min(1 << 20) as usize)
+        {
+            return bytes;
+        }
+        kept
+    }
+}
+
+impl ProcInfo for Processes {
+    fn maps(&self, p: &Process) -> Vec<u8> {
+        p.mm.lock().clone().map_or_else(Vec::new, |mm| mm.maps(false))
+    }
+
+    fn smaps(&self, p: &Process) -> Vec<u8> {
+        p.mm.lock().clone().map_or_else(Vec::new, |mm| mm.maps(true))
+    }
+
+    fn cmdline(&self, p: &Process) -> Vec<u8> {
+        Self::strings(p, |i| (i.arg_start, i.arg_end), |i| &i.args)
+    }
+
+    fn environ(&self, p: &Process) -> Vec<u8> {
+        Self::strings(p, |i| (i.env_start, i.env_end), |i| &i.env)
+    }
+
+    fn auxv(&self, p: &Process) -> Vec<u8> {
+        let mm = p.mm.lock().clone();
+        mm.map_or_else(Vec::new, |mm| mm.space.lock().image.auxv.iter().flat_map(|w| w.to_le_bytes()).collect())
+    }
+
+    fn mem(&self, p: &Process) -> MemInfo {
+        let Some(mm) = p.mm.lock().clone() else { return MemInfo::default() };
+        let s = mm.space.lock();
+        let i = &s.image;
+        let pages = |b: u64| b / 4096;
+        MemInfo {
+            size: pages(s.areas.total()),
+            // The host knows how much is resident, not the guest kernel; the last getrusage is the best there is.
+            resident: p.usage.lock().maxrss_kib / 4,
+            shared: 0,
+            text: pages(i.code_end.saturating_sub(i.code_start)),
+            data: pages(i.brk.saturating_sub(i.brk_start)),
+            stack: pages(i.stack_high.saturating_sub(i.stack_low)),
+            start_code: i.code_start,
+            end_code: i.code_end,
+            start_stack: i.stack_start,
+            start_brk: i.brk_start,
+        }
+    }
+
+    fn times(&self, p: &Process) -> (u64, u64) {
+        const CLOCK_PROCESS_CPUTIME_ID: i32 = 2;
+        let done = *p.usage.lock();
+        if p.is_zombie() {
+            return (done.utime_us, done.stime_us);
+        }
+        let arc = core_::task::TREE.lock().process(p.pid);
+        let now = arc.and_then(|p| core_::time::cpu_ns(&p, CLOCK_PROCESS_CPUTIME_ID).ok()).unwrap_or(0);
+        (done.utime_us.max(now as u64 / 1000), done.stime_us)
+    }
+
+    fn state(&self, t: &Thread) -> u8 {
+        match *t.process.state.lock() {
+            core_::task::State::Stopped(_) => b'T',
+            core_::task::State::Zombie | core_::task::State::Dead => b'Z',
+            core_::task::State::Running => {
+                let me = core_::current().tid() == t.tid();
+                let user = host::thread::trusted_of(t.slot()).in_user.load(Ordering::Relaxed) == 1;
+                if me || user { b'R' } else { b'S' }
+            }
+        }
+    }
+}
+
+/// Tells /proc about the machine.
+pub fn system(b: &Boot) {
+    let mut boot_id = [0; 16];
+    for (to, from) in boot_id.iter_mut().zip(&b.random) {
+        *to = *from;
+    }
+    procinfo::set_system(System {
+        hostname: b.hostname.clone(),
+        release: syscalls::misc::RELEASE.into(),
+        version: syscalls::misc::VERSION.into(),
+        cpuinfo: trap::cpu::cpuinfo(b.cpus).into_bytes(),
+        cpus: b.cpus,
+        cmdline: b"lodger\n".to_vec(),
+        boot_ns: host::time::monotonic_ns(),
+        boot_time: host::time::now().0,
+        boot_id,
+        max_files: u64::from(b.max_files),
+    });
+}
+
+/// Mounts of /proc, /dev (with pts and shm), /sys.
+///
+/// # Errors
+/// A sentence for the VMM.
+pub fn special_mount(kind: u32, target: &[u8], quota: &Arc<Quota>) -> core::result::Result<(), String> {
+    let go = || -> Result<()> {
+        kernel::kmkdir_p(target)?;
+        let tmp = |mode| -> Result<Arc<dyn FileSystem>> { Ok(TmpFs::new(quota.clone(), mode)?) };
+        let at = |name: &str| [target, b"/", name.as_bytes()].concat();
+        let (nosuid, noexec, nodev) = (vfs::ms::NOSUID, vfs::ms::NOEXEC, vfs::ms::NODEV);
+        match kind {
+            4 => kernel::mount_at(target, procfs::ProcFs::new(), b"proc", nosuid | noexec | nodev).map(drop),
+            5 => {
+                kernel::mount_at(target, tmp(0o755)?, b"dev", nosuid)?;
+                devfs::populate(target)?;
+                kernel::mount_at(&at("pts"), devfs::PtsFs::new(), b"devpts", nosuid | noexec)?;
+                kernel::mount_at(&at("shm"), tmp(0o1777)?, b"tmpfs", nosuid | nodev).map(drop)
+            }
+            _ => kernel::mount_at(target, sysfs::SysFs::new(), b"sysfs", nosuid | noexec | nodev).map(drop),
+        }
+    };
+    go().map_err(|e| format!("mount on {}: {e}", String::from_utf8_lossy(target)))
+}

@@ -1,0 +1,219 @@
+//! The tree of areas: pure bookkeeping.
+
+use super::flag;
+use crate::file::File;
+use crate::{Errno, Result};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// A file that is mapped somewhere: tells the file when the last area over it is gone.
+pub struct Mapping {
+    pub file: Arc<File>,
+}
+
+impl Mapping {
+    #[must_use]
+    pub fn new(file: Arc<File>) -> Arc<Mapping> {
+        file.ops().mapped(&file);
+        Arc::new(Mapping { file })
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        self.file.ops().unmapped(&self.file);
+    }
+}
+
+/// One area; its start is the tree's key.
+#[derive(Clone)]
+pub struct Vma {
+    pub end: u64,
+    pub prot: u32,
+    /// mmap flags: SHARED or PRIVATE, ANONYMOUS, GROWSDOWN, NORESERVE.
+    pub flags: u32,
+    pub mapping: Option<Arc<Mapping>>,
+    /// Offset in the file of the area's start.
+    pub offset: u64,
+    /// Pages of the file were missing when it was mapped: they come with the first touch.
+    pub partial: bool,
+    /// The pages are a patched copy of the file's text (`crate::text`).
+    pub patched: bool,
+}
+
+impl Vma {
+    fn mergeable(&self, next_start: u64, next: &Vma) -> bool {
+        self.end == next_start
+            && self.prot == next.prot
+            && self.flags == next.flags
+            && self.mapping.is_none()
+            && next.mapping.is_none()
+            && self.flags & flag::GROWSDOWN == 0
+    }
+
+    /// The part of this area that starts at `at`, which lies in it (its own start is `start`).
+    fn tail(&self, start: u64, at: u64) -> Vma {
+        Vma { offset: if self.mapping.is_some() { self.offset + (at - start) } else { 0 }, ..self.clone() }
+    }
+}
+
+/// Areas by start address.
+#[derive(Clone, Default)]
+pub struct Area {
+    tree: BTreeMap<u64, Vma>,
+    total: u64,
+}
+
+impl Area {
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tree.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tree.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &Vma)> {
+        self.tree.iter().map(|(s, v)| (*s, v))
+    }
+
+    /// The area that contains `addr`.
+    #[must_use]
+    pub fn find(&self, addr: u64) -> Option<(u64, &Vma)> {
+        self.tree.range(..=addr).next_back().filter(|(_, v)| addr < v.end).map(|(s, v)| (*s, v))
+    }
+
+    /// The areas that overlap `[start, end)`, cut to it.
+    #[must_use]
+    pub fn overlapping(&self, start: u64, end: u64) -> Vec<(u64, Vma)> {
+        let first = self.find(start).map_or(start, |(s, _)| s);
+        self.tree
+            .range(first..end)
+            .map(|(s, v)| {
+                let at = (*s).max(start);
+                let mut v = if at > *s { v.tail(*s, at) } else { v.clone() };
+                v.end = v.end.min(end);
+                (at, v)
+            })
+            .collect()
+    }
+
+    /// True where nothing is in `[start, end)`.
+    #[must_use]
+    pub fn free(&self, start: u64, end: u64) -> bool {
+        self.find(start).is_none() && self.tree.range(start..end).next().is_none()
+    }
+
+    /// True where all of `[start, end)` is covered.
+    #[must_use]
+    pub fn covered(&self, start: u64, end: u64) -> bool {
+        let mut at = start;
+        while at < end {
+            match self.find(at) {
+                Some((_, v)) => at = v.end,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Takes everything out of `[start, end)`, splitting areas at its ends.
+    pub fn remove(&mut self, start: u64, end: u64) {
+        self.split(start);
+        self.split(end);
+        while let Some((k, _)) = self.tree.range(start..end).next() {
+            let k = *k;
+            if let Some(v) = self.tree.remove(&k) {
+                self.total -= v.end - k;
+            }
+        }
+    }
+
+    /// Makes `at` an area boundary, where it is inside an area.
+    fn split(&mut self, at: u64) {
+        let Some((start, v)) = self.find(at) else { return };
+        if start == at {
+            return;
+        }
+        let tail = v.tail(start, at);
+        if let Some(head) = self.tree.get_mut(&start) {
+            head.end = at;
+        }
+        self.tree.insert(at, tail);
+    }
+
+    /// Puts an area at `start`, replacing what is there, and joins it with equal neighbours.
+    pub fn insert(&mut self, start: u64, vma: Vma) {
+        self.remove(start, vma.end);
+        self.total += vma.end - start;
+        let end = vma.end;
+        self.tree.insert(start, vma);
+        self.join(end);
+        self.join(start);
+    }
+
+    /// Joins the area that starts at `at` with the one before it, where they are alike.
+    fn join(&mut self, at: u64) {
+        let Some(v) = self.tree.get(&at) else { return };
+        let Some((prev_start, prev)) = self.tree.range(..at).next_back() else { return };
+        if prev.mergeable(at, v) {
+            let (prev_start, end) = (*prev_start, v.end);
+            self.tree.remove(&at);
+            if let Some(prev) = self.tree.get_mut(&prev_start) {
+                prev.end = end;
+            }
+        }
+    }
+
+    /// Notes that the area at `start` has a patched text.
+    pub fn set_patched(&mut self, start: u64) {
+        if let Some(v) = self.tree.get_mut(&start) {
+            v.patched = true;
+        }
+    }
+
+    /// Calls `f` for each area that overlaps `[start, end)`; `ENOMEM` where not all of it is covered.
+    ///
+    /// # Errors
+    /// `ENOMEM`; what `f` returns.
+    pub fn each_covering(&self, start: u64, end: u64, mut f: impl FnMut(&Vma) -> Result<()>) -> Result<()> {
+        let first = self.find(start).map_or(start, |(s, _)| s);
+        let mut at = start;
+        for (s, v) in self.tree.range(first..end) {
+            if *s > at {
+                return Err(Errno::ENOMEM);
+            }
+            f(v)?;
+            at = v.end;
+        }
+        if at < end { Err(Errno::ENOMEM) } else { Ok(()) }
+    }
+
+    /// Changes the protection of all that is in `[start, end)`.
+    pub fn protect(&mut self, start: u64, end: u64, prot: u32) {
+        // A heap that grows: the boundary between two areas moves.
+        self.split(start);
+        self.split(end);
+        let mut n = 0;
+        for (_, v) in self.tree.range_mut(start..end) {
+            v.prot = prot;
+            n += 1;
+        }
+        self.join(end);
+        if n > 1 {
+            let inner: Vec<u64> = self.tree.range(start + 1..end).map(|(s, _)| *s).collect();
+            for k in inner {
+                self.join(k);
+            }
+        }
+        self.join(start);
+    }
+}

@@ -1,0 +1,119 @@
+//! What /proc asks of the parts of the kernel that the file systems do not know.
+
+use crate::Mutex;
+use crate::task::{Process, Thread};
+use alloc::vec::Vec;
+
+/// Sizes of an address space, in pages, for /proc/PID/{stat,statm,status}.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct MemInfo {
+    pub size: u64,
+    pub resident: u64,
+    pub shared: u64,
+    pub text: u64,
+    pub data: u64,
+    pub stack: u64,
+    /// Start and end of code, start of the stack, program break: addresses.
+    pub start_code: u64,
+    pub end_code: u64,
+    pub start_stack: u64,
+    pub start_brk: u64,
+}
+
+/// Asked by /proc about one process or thread. The defaults know nothing.
+#[allow(unused_variables)]
+pub trait ProcInfo: Send + Sync {
+    /// Text of /proc/PID/maps.
+    fn maps(&self, p: &Process) -> Vec<u8> {
+        Vec::new()
+    }
+    /// Text of /proc/PID/smaps.
+    fn smaps(&self, p: &Process) -> Vec<u8> {
+        self.maps(p)
+    }
+    fn cmdline(&self, p: &Process) -> Vec<u8> {
+        Vec::new()
+    }
+    fn environ(&self, p: &Process) -> Vec<u8> {
+        Vec::new()
+    }
+    fn auxv(&self, p: &Process) -> Vec<u8> {
+        Vec::new()
+    }
+    fn mem(&self, p: &Process) -> MemInfo {
+        MemInfo::default()
+    }
+    /// User and system time of a process (all threads) in microseconds.
+    fn times(&self, p: &Process) -> (u64, u64) {
+        let u = *p.usage.lock();
+        (u.utime_us, u.stime_us)
+    }
+    /// Controlling terminal's device number and its foreground process group.
+    fn tty(&self, p: &Process) -> (u64, i32) {
+        (0, -1)
+    }
+    /// Bytes of private memory of all processes together, for /proc/meminfo.
+    fn anon_bytes(&self) -> u64 {
+        0
+    }
+    /// State letter of a thread as ps shows it: R, S, D, T, Z.
+    fn state(&self, t: &Thread) -> u8 {
+        b'S'
+    }
+    /// Path of the executable, for /proc/PID/exe.
+    fn exe(&self, p: &Process) -> Option<crate::vfs::Path> {
+        p.mm.lock().clone().and_then(|mm| mm.exe()).and_then(|f| f.path().cloned())
+    }
+}
+
+struct Nothing;
+impl ProcInfo for Nothing {}
+
+/// What does not change while the VM lives; boot sets it.
+#[derive(Clone, Default, Debug)]
+pub struct System {
+    pub hostname: Vec<u8>,
+    /// `6.1.0-lodger`
+    pub release: Vec<u8>,
+    /// `#1 SMP lodger …`
+    pub version: Vec<u8>,
+    /// Text of /proc/cpuinfo.
+    pub cpuinfo: Vec<u8>,
+    pub cpus: u32,
+    pub cmdline: Vec<u8>,
+    /// CLOCK_MONOTONIC and CLOCK_REALTIME (seconds) at boot.
+    pub boot_ns: u64,
+    pub boot_time: i64,
+    pub boot_id: [u8; 16],
+    pub max_files: u64,
+}
+
+static HOOKS: Mutex<&'static dyn ProcInfo> = host::sync::mutex(&Nothing);
+static SYSTEM: Mutex<Option<System>> = host::sync::mutex(None);
+
+/// Sets who answers.
+pub fn set_hooks(h: &'static dyn ProcInfo) {
+    *HOOKS.lock() = h;
+}
+
+#[must_use]
+pub fn hooks() -> &'static dyn ProcInfo {
+    *HOOKS.lock()
+}
+
+pub fn set_system(s: System) {
+    *SYSTEM.lock() = Some(s);
+}
+
+/// A copy of what boot set, or of parts of it, taken by `f`.
+pub fn system<T>(f: impl FnOnce(&System) -> T) -> T {
+    match SYSTEM.lock().as_ref() {
+        Some(s) => f(s),
+        None => f(&System::default()),
+    }
+}
+
+/// Changes it (sethostname(2)).
+pub fn update_system(f: impl FnOnce(&mut System)) {
+    f(SYSTEM.lock().get_or_insert_with(System::default));
+}

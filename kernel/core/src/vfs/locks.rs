@@ -1,0 +1,215 @@
+//! File locks: flock(2), and POSIX and open-file-description record locks (fcntl(2)).
+//!
+//! Locks hang on the inode's address: whoever holds one keeps the file, and so the inode, open.
+
+use crate::fd::FdTable;
+use crate::file::File;
+use crate::wait::WaitQueue;
+use crate::{Errno, Mutex, Result};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// Who holds a lock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Owner {
+    /// A descriptor table (a process): POSIX record locks.
+    Table(usize),
+    /// An open file description: OFD locks.
+    File(usize),
+    /// An open file description: flock. A kind of its own: the two do not see each other.
+    Flock(usize),
+}
+
+impl Owner {
+    #[must_use]
+    pub fn table(t: &Arc<FdTable>) -> Owner {
+        Owner::Table(Arc::as_ptr(t) as usize)
+    }
+    #[must_use]
+    pub fn ofd(f: &File) -> Owner {
+        Owner::File(core::ptr::from_ref(f) as usize)
+    }
+    #[must_use]
+    pub fn flock(f: &File) -> Owner {
+        Owner::Flock(core::ptr::from_ref(f) as usize)
+    }
+    fn same_world(self, o: Owner) -> bool {
+        matches!(self, Owner::Flock(_)) == matches!(o, Owner::Flock(_))
+    }
+}
+
+/// One lock, of bytes `start..=end`.
+#[derive(Clone, Copy, Debug)]
+pub struct Lock {
+    pub owner: Owner,
+    pub exclusive: bool,
+    pub start: u64,
+    pub end: u64,
+    /// As F_GETLK reports it: -1 for OFD locks.
+    pub pid: i32,
+}
+
+impl Lock {
+    fn conflicts(&self, o: &Lock) -> bool {
+        self.owner.same_world(o.owner)
+            && self.owner != o.owner
+            && (self.exclusive || o.exclusive)
+            && self.start <= o.end
+            && o.start <= self.end
+    }
+}
+
+#[derive(Default)]
+struct FileLocks {
+    held: Vec<Lock>,
+    queue: Arc<WaitQueue>,
+    waiters: usize,
+}
+
+static LOCKS: Mutex<BTreeMap<usize, FileLocks>> = host::sync::mutex(BTreeMap::new());
+/// Number of files with locks: closing a file looks here first.
+static FILES: AtomicUsize = AtomicUsize::new(0);
+
+fn key(file: &File) -> Result<usize> {
+    let inode = file.inode().ok_or(Errno::EBADF)?;
+    Ok(Arc::as_ptr(inode).cast::<()>() as usize)
+}
+
+/// Replaces what `l.owner` holds of `l`'s range by `l`, or by nothing.
+fn assign(held: &mut Vec<Lock>, l: &Lock, keep: bool) {
+    let mut out = Vec::with_capacity(held.len() + 2);
+    for h in held.drain(..) {
+        if h.owner != l.owner || h.end < l.start || l.end < h.start {
+            out.push(h);
+            continue;
+        }
+        if h.start < l.start {
+            out.push(Lock { end: l.start - 1, ..h });
+        }
+        if h.end > l.end {
+            out.push(Lock { start: l.end + 1, ..h });
+        }
+    }
+    if keep {
+        out.push(*l);
+    }
+    *held = out;
+}
+
+fn tidy(all: &mut BTreeMap<usize, FileLocks>, key: usize) {
+    if all.get(&key).is_some_and(|f| f.held.is_empty() && f.waiters == 0) {
+        all.remove(&key);
+        FILES.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Takes the lock, or says `EAGAIN`, or with `wait` sleeps for it.
+///
+/// # Errors
+/// `EAGAIN`, `ERESTARTSYS`, `EBADF` for a file without an inode, `ENOLCK` for too many.
+pub fn set(file: &File, l: Lock, wait: bool) -> Result<()> {
+    const MAX_PER_FILE: usize = 16384;
+    let key = key(file)?;
+    let attempt = |first: bool| -> Option<Result<Arc<WaitQueue>>> {
+        let mut all = LOCKS.lock();
+        let f = all.entry(key).or_insert_with(|| {
+            FILES.fetch_add(1, Ordering::SeqCst);
+            FileLocks::default()
+        });
+        if f.held.iter().any(|h| h.conflicts(&l)) {
+            if first {
+                f.waiters += 1;
+                return Some(Ok(f.queue.clone()));
+            }
+            return None;
+        }
+        if f.held.len() >= MAX_PER_FILE {
+            return Some(Err(Errno::ENOLCK));
+        }
+        assign(&mut f.held, &l, true);
+        // A change to shared may let others in.
+        f.queue.wake_all();
+        Some(Err(Errno(0)))
+    };
+    let done = |r: Errno| if r == Errno(0) { Ok(()) } else { Err(r) };
+    if !wait {
+        let mut all = LOCKS.lock();
+        if all.get(&key).is_some_and(|f| f.held.iter().any(|h| h.conflicts(&l))) {
+            return Err(Errno::EAGAIN);
+        }
+        let f = all.entry(key).or_insert_with(|| {
+            FILES.fetch_add(1, Ordering::SeqCst);
+            FileLocks::default()
+        });
+        if f.held.len() >= MAX_PER_FILE {
+            return Err(Errno::ENOLCK);
+        }
+        assign(&mut f.held, &l, true);
+        f.queue.wake_all();
+        return Ok(());
+    }
+    let queue = match attempt(true) {
+        Some(Ok(q)) => q,
+        Some(Err(e)) => return done(e),
+        None => return Err(Errno::EAGAIN),
+    };
+    let r = queue.wait(|| attempt(false).map(|r| r.map(drop).or_else(done)));
+    let mut all = LOCKS.lock();
+    if let Some(f) = all.get_mut(&key) {
+        f.waiters -= 1;
+    }
+    tidy(&mut all, key);
+    r
+}
+
+/// Gives up what `owner` holds of `start..=end`.
+///
+/// # Errors
+/// `EBADF` for a file without an inode.
+pub fn unset(file: &File, owner: Owner, start: u64, end: u64) -> Result<()> {
+    drop_range(key(file)?, owner, start, end);
+    Ok(())
+}
+
+fn drop_range(key: usize, owner: Owner, start: u64, end: u64) {
+    let mut all = LOCKS.lock();
+    if let Some(f) = all.get_mut(&key) {
+        let l = Lock { owner, exclusive: false, start, end, pid: 0 };
+        assign(&mut f.held, &l, false);
+        f.queue.wake_all();
+    }
+    tidy(&mut all, key);
+}
+
+/// The first lock that stands in `l`'s way (F_GETLK).
+///
+/// # Errors
+/// `EBADF` for a file without an inode.
+pub fn get(file: &File, l: &Lock) -> Result<Option<Lock>> {
+    let key = key(file)?;
+    let all = LOCKS.lock();
+    Ok(all.get(&key).and_then(|f| f.held.iter().filter(|h| h.conflicts(l)).min_by_key(|h| h.start).copied()))
+}
+
+/// A descriptor of `table` that referred to `file` was closed: the process's record locks on it go (fcntl(2)).
+#[inline]
+pub fn closed(table: &Arc<FdTable>, file: &File) {
+    if FILES.load(Ordering::SeqCst) != 0
+        && let Ok(key) = key(file)
+    {
+        drop_range(key, Owner::table(table), 0, u64::MAX);
+    }
+}
+
+/// The open file description goes.
+#[inline]
+pub fn file_gone(file: &File) {
+    if FILES.load(Ordering::SeqCst) != 0
+        && let Ok(key) = key(file)
+    {
+        drop_range(key, Owner::ofd(file), 0, u64::MAX);
+        drop_range(key, Owner::flock(file), 0, u64::MAX);
+    }
+}

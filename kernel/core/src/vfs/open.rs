@@ -1,0 +1,284 @@
+//! open(2).
+
+use super::inode::{Attr, Inode, New, kind};
+use super::walk::{Last, Walk};
+use super::{DirFile, Path, anon_path, perm, special};
+use crate::file::{File, FileOps, oflag};
+use crate::task::{Cap, Cred};
+use crate::{Errno, Result};
+use alloc::sync::Arc;
+use core::any::Any;
+
+/// Opens `path` for the calling thread; relative to its working directory.
+///
+/// # Errors
+/// As open(2).
+pub fn open(path: &[u8], flags: u32, mode: u32) -> Result<Arc<File>> {
+    open_at(None, path, flags, mode)
+}
+
+/// Opens `path` relative to `base`.
+///
+/// # Errors
+/// As openat(2).
+pub fn open_at(base: Option<Path>, path: &[u8], flags: u32, mode: u32) -> Result<Arc<File>> {
+    open_with(Walk::new(base), path, flags, mode)
+}
+
+/// Opens with a prepared walk. `mode` has the umask applied.
+///
+/// # Errors
+/// As openat2(2).
+pub fn open_with(mut w: Walk, path: &[u8], flags: u32, mode: u32) -> Result<Arc<File>> {
+    let flags = if flags & oflag::PATH != 0 {
+        flags & (oflag::PATH | oflag::DIRECTORY | oflag::NOFOLLOW | oflag::CLOEXEC)
+    } else {
+        flags
+    };
+    if flags & oflag::TMPFILE == oflag::TMPFILE {
+        return open_tmpfile(w, path, flags, mode);
+    }
+    if flags & oflag::CREAT != 0 {
+        if flags & oflag::DIRECTORY != 0 {
+            return Err(Errno::EINVAL);
+        }
+        super::mount::shrink_names();
+        let (dir, last) = w.parent(path)?;
+        return create_or_open(&mut w, &dir, last, flags, mode);
+    }
+    let p = w.lookup(path, flags & oflag::NOFOLLOW == 0)?;
+    open_path(p, flags, &w.cred, false)
+}
+
+fn create_or_open(w: &mut Walk, dir: &Path, last: Last, flags: u32, mode: u32) -> Result<Arc<File>> {
+    let Last::Name { name, slash: false } = last else {
+        let p = w.last(dir, last)?;
+        return Err(if flags & oflag::EXCL != 0 && !p.dentry.is_negative() { Errno::EEXIST } else { Errno::EISDIR });
+    };
+    let p = w.last(dir, last)?;
+    if p.dentry.is_negative() {
+        let made = {
+            let _lock = dir.dentry.lock_dir();
+            let d = dir.dentry.child_locked(name)?;
+            if d.is_negative() {
+                w.may_write_dir(dir)?;
+                let inode = dir.dentry.inode()?;
+                let (mode, uid, gid) = perm::ownership(inode, &w.cred, kind::FILE | mode & 0o7777);
+                let new = inode.create(name, &New { mode, uid, gid, rdev: 0, target: b"" })?;
+                Some(Path { mnt: dir.mnt.clone(), dentry: dir.dentry.set_child(name, new) })
+            } else {
+                None
+            }
+        };
+        return match made {
+            Some(p) => open_path(p, flags & !oflag::TRUNC, &w.cred, true),
+            // Somebody else made it meanwhile.
+            None => create_or_open(w, dir, last, flags, mode),
+        };
+    }
+    if flags & oflag::EXCL != 0 {
+        return Err(Errno::EEXIST);
+    }
+    if p.dentry.is_link() {
+        if flags & oflag::NOFOLLOW != 0 {
+            return Err(Errno::ELOOP);
+        }
+        let inode = p.dentry.inode()?.clone();
+        if let Some(magic) = inode.magic() {
+            w.magic_allowed()?;
+            return open_path(magic?, flags, &w.cred, false);
+        }
+        let target = inode.readlink()?;
+        let (dir, last) = w.link_parent(dir.clone(), &target)?;
+        return create_or_open(w, &dir, last, flags, mode);
+    }
+    open_path(p, flags, &w.cred, false)
+}
+
+fn open_tmpfile(mut w: Walk, path: &[u8], flags: u32, mode: u32) -> Result<Arc<File>> {
+    if flags & oflag::ACCMODE == oflag::RDONLY {
+        return Err(Errno::EINVAL);
+    }
+    let dir = w.lookup(path, true)?;
+    let inode = dir.dentry.inode()?;
+    if inode.kind() != kind::DIR {
+        return Err(Errno::ENOTDIR);
+    }
+    w.may_write_dir(&dir)?;
+    let (mode, uid, gid) = perm::ownership(inode, &w.cred, kind::FILE | mode & 0o7777);
+    let new = inode.tmpfile(&New { mode, uid, gid, rdev: 0, target: b"" })?;
+    let name = alloc::format!("#{}", new.attr().map_or(0, |a| a.ino));
+    let p = Path { mnt: dir.mnt.clone(), dentry: super::Dentry::detached(new, name.as_bytes()) };
+    open_path(p, flags & !oflag::TMPFILE, &w.cred, true)
+}
+
+/// Opens what is at `p`; `created` just now by this call, which then needs no permission.
+///
+/// # Errors
+/// As open(2).
+pub fn open_path(p: Path, flags: u32, cred: &Cred, created: bool) -> Result<Arc<File>> {
+    let inode = p.dentry.inode()?.clone();
+    let what = inode.kind();
+    if flags & oflag::DIRECTORY != 0 && what != kind::DIR {
+        return Err(Errno::ENOTDIR);
+    }
+    if flags & oflag::PATH != 0 {
+        return Ok(File::with_path(Arc::new(PathOnly), flags, Some(p)));
+    }
+    let acc = flags & oflag::ACCMODE;
+    let mut want = match acc {
+        oflag::RDONLY => perm::READ,
+        oflag::WRONLY => perm::WRITE,
+        _ => perm::READ | perm::WRITE,
+    };
+    if flags & oflag::TRUNC != 0 {
+        want |= perm::WRITE;
+    }
+    let write = want & perm::WRITE != 0;
+    match what {
+        kind::LINK => return Err(Errno::ELOOP),
+        kind::DIR if write || flags & oflag::CREAT != 0 => return Err(Errno::EISDIR),
+        kind::SOCKET => return Err(Errno::ENXIO),
+        kind::CHAR | kind::BLOCK if p.mnt.flags() & super::ms::NODEV != 0 => return Err(Errno::EACCES),
+        _ => {}
+    }
+    if !created {
+        perm::check(&inode, cred, want)?;
+        if write && p.mnt.read_only() && matches!(what, kind::FILE | kind::DIR) {
+            return Err(Errno::EROFS);
+        }
+        if flags & oflag::NOATIME != 0 && !perm::owner_or_capable(inode.perm(), cred) {
+            return Err(Errno::EPERM);
+        }
+    }
+    let ops: Arc<dyn FileOps> = match what {
+        kind::DIR => Arc::new(DirFile::new(p.clone())),
+        kind::FIFO => special::open_fifo(&inode, flags)?,
+        kind::CHAR => open_char(&inode, flags, &p)?,
+        kind::BLOCK => return Err(Errno::ENXIO),
+        _ => {
+            if flags & oflag::TRUNC != 0 {
+                inode.truncate(0)?;
+            }
+            inode.open(flags)?
+        }
+    };
+    Ok(File::with_path(ops, flags, Some(p)))
+}
+
+fn open_char(inode: &Arc<dyn Inode>, flags: u32, p: &Path) -> Result<Arc<dyn FileOps>> {
+    // A file system may know its own devices (devfs); otherwise the registry does.
+    match inode.clone().open(flags) {
+        Err(Errno::ENXIO) => special::open_chardev(inode.attr()?.rdev, flags, p),
+        r => r,
+    }
+}
+
+/// What an O_PATH descriptor can do: nothing but be a place.
+struct PathOnly;
+
+impl FileOps for PathOnly {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn seek(&self, _: &File, _: i64, _: u32) -> Result<u64> {
+        Err(Errno::EBADF)
+    }
+    fn ioctl(&self, _: &File, _: u32, _: u64) -> Result<i64> {
+        Err(Errno::EBADF)
+    }
+}
+
+/// A file on an inode without a name, like a memfd; shown as `/name (deleted)`.
+///
+/// # Errors
+/// The inode's open.
+pub fn anon_file(inode: Arc<dyn Inode>, name: &[u8], flags: u32) -> Result<Arc<File>> {
+    let p = anon_path(inode.clone(), name)?;
+    Ok(File::with_path(inode.open(flags)?, flags, Some(p)))
+}
+
+/// Attributes of an open file; of objects without an inode, what Linux shows for them.
+///
+/// # Errors
+/// The inode's.
+pub fn file_attr(file: &File) -> Result<Attr> {
+    if let Some(a) = file.ops().attr(file) {
+        return Ok(a);
+    }
+    if let Some(p) = file.path() {
+        return p.inode()?.attr();
+    }
+    let text = file.ops().link_text(file).unwrap_or_default();
+    let number = |prefix: &[u8]| -> Option<u64> {
+        let digits = text.strip_prefix(prefix)?.strip_suffix(b"]")?;
+        core::str::from_utf8(digits).ok()?.parse().ok()
+    };
+    let (mode, dev, ino) = if let Some(n) = number(b"pipe:[") {
+        (kind::FIFO | 0o600, 13, n)
+    } else if let Some(n) = number(b"socket:[") {
+        (kind::SOCKET | 0o777, 8, n)
+    } else {
+        (0o600, 14, 1)
+    };
+    let t = super::now();
+    Ok(Attr { dev, ino, mode, nlink: 1, blksize: 4096, atime: t, mtime: t, ctime: t, btime: t, ..Attr::default() })
+}
+
+/// The inode behind a magic link to an open file without a path (a pipe in /proc/self/fd).
+struct FileInode(Arc<File>);
+
+impl Inode for FileInode {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+    fn kind(&self) -> u32 {
+        // What has no type (epoll, eventfd) behaves as a file here; opening it is refused by `reopen`.
+        match file_attr(&self.0).map_or(0, |a| a.mode) & kind::MASK {
+            kind::SOCKET => kind::SOCKET,
+            _ => kind::FILE,
+        }
+    }
+    fn attr(&self) -> Result<Attr> {
+        file_attr(&self.0)
+    }
+    fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>> {
+        self.0.ops().reopen(&self.0, flags)
+    }
+    fn truncate(&self, _: u64) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Where the magic link of an open file leads.
+///
+/// # Errors
+/// `ENOSYS` before boot has set the place of unnamed files.
+pub fn path_of_file(file: &Arc<File>) -> Result<Path> {
+    if let Some(p) = file.path() {
+        return Ok(p.clone());
+    }
+    let text = file.ops().link_text(file).unwrap_or_default();
+    anon_path(Arc::new(FileInode(file.clone())), &text)
+}
+
+/// Permission of a set-user-ID or set-group-ID file ends when somebody else writes it (chmod(2)).
+pub fn drop_privileges_on_write(file: &File) {
+    let Some(inode) = file.inode() else { return };
+    let p = inode.perm();
+    if p.mode & (kind::SETUID | kind::SETGID) == 0 || p.mode & kind::MASK != kind::FILE {
+        return;
+    }
+    if crate::current().cred().has(Cap::Fsetid) {
+        return;
+    }
+    let mut mode = p.mode & 0o7777 & !kind::SETUID;
+    if p.mode & 0o010 != 0 {
+        mode &= !kind::SETGID;
+    }
+    // The write itself has succeeded; a file system that can not change the mode keeps it.
+    let _ = inode.setattr(&super::SetAttr { mode: Some(mode), ..super::SetAttr::default() });
+}

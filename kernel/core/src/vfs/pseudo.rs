@@ -1,0 +1,287 @@
+//! Files whose contents are made when they are read: what /proc and /sys consist of.
+
+use super::{Attr, Caching, DirList, Inode, Path, Perm, SetAttr, Time, generic_seek, kind, now};
+use crate::file::{File, FileOps};
+use crate::io::IoBuf;
+use crate::{Errno, Mutex, Result};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::Any;
+
+/// Makes the contents of a file.
+pub type Make = Arc<dyn Fn() -> Result<Vec<u8>> + Send + Sync>;
+/// Takes what is written to a file.
+pub type Store = Arc<dyn Fn(&[u8]) -> Result<()> + Send + Sync>;
+
+/// Identity, owner and permissions of a pseudo file.
+#[derive(Clone, Copy, Debug)]
+pub struct Id {
+    pub dev: u64,
+    pub ino: u64,
+    /// Permission bits.
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+impl Id {
+    #[must_use]
+    pub const fn root(dev: u64, ino: u64, mode: u32) -> Id {
+        Id { dev, ino, mode, uid: 0, gid: 0 }
+    }
+
+    fn attr(&self, kind: u32, nlink: u32, size: u64) -> Attr {
+        let t: Time = now();
+        Attr {
+            dev: self.dev,
+            ino: self.ino,
+            mode: kind | self.mode,
+            nlink,
+            uid: self.uid,
+            gid: self.gid,
+            size,
+            blksize: 1024,
+            atime: t,
+            mtime: t,
+            ctime: t,
+            btime: t,
+            ..Attr::default()
+        }
+    }
+
+    fn perm(&self, kind: u32) -> Perm {
+        Perm { mode: kind | self.mode, uid: self.uid, gid: self.gid }
+    }
+}
+
+macro_rules! any {
+    () => {
+        fn as_any(&self) -> &dyn Any {
+            self
+        }
+        fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+            self
+        }
+    };
+}
+
+/// A file with made contents.
+pub struct Text {
+    id: Id,
+    make: Make,
+    store: Option<Store>,
+}
+
+impl Text {
+    #[must_use]
+    pub fn inode(id: Id, make: impl Fn() -> Result<Vec<u8>> + Send + Sync + 'static) -> Arc<dyn Inode> {
+        Arc::new(Text { id, make: Arc::new(make), store: None })
+    }
+
+    /// A file that may be written, too.
+    #[must_use]
+    pub fn writable(
+        id: Id,
+        make: impl Fn() -> Result<Vec<u8>> + Send + Sync + 'static,
+        store: impl Fn(&[u8]) -> Result<()> + Send + Sync + 'static,
+    ) -> Arc<dyn Inode> {
+        Arc::new(Text { id, make: Arc::new(make), store: Some(Arc::new(store)) })
+    }
+}
+
+impl Inode for Text {
+    any!();
+    fn kind(&self) -> u32 {
+        kind::FILE
+    }
+    fn attr(&self) -> Result<Attr> {
+        Ok(self.id.attr(kind::FILE, 1, 0))
+    }
+    fn perm(&self) -> Perm {
+        self.id.perm(kind::FILE)
+    }
+    fn open(self: Arc<Self>, _flags: u32) -> Result<Arc<dyn FileOps>> {
+        Ok(Arc::new(TextFile { make: self.make.clone(), store: self.store.clone(), text: Mutex::default() }))
+    }
+    fn truncate(&self, _len: u64) -> Result<()> {
+        // O_TRUNC and shell redirection: nothing to do.
+        Ok(())
+    }
+    fn setattr(&self, _set: &SetAttr) -> Result<()> {
+        Err(Errno::EPERM)
+    }
+}
+
+/// An open [`Text`]: contents are made when reading starts at 0 and stay the same until then, as with Linux's seq_file.
+struct TextFile {
+    make: Make,
+    store: Option<Store>,
+    text: Mutex<Option<Arc<Vec<u8>>>>,
+}
+
+impl FileOps for TextFile {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn read(&self, _file: &File, dst: &mut IoBuf, off: u64) -> Result<usize> {
+        let kept = if off == 0 { None } else { self.text.lock().clone() };
+        let text = match kept {
+            Some(t) => t,
+            None => {
+                let t = Arc::new((self.make)()?);
+                *self.text.lock() = Some(t.clone());
+                t
+            }
+        };
+        let Some(rest) = usize::try_from(off).ok().and_then(|o| text.get(o..)) else { return Ok(0) };
+        if rest.is_empty() || dst.left() == 0 {
+            return Ok(0);
+        }
+        dst.put(rest)
+    }
+
+    fn write(&self, _file: &File, src: &mut IoBuf, _off: u64) -> Result<usize> {
+        let store = self.store.as_ref().ok_or(Errno::EIO)?;
+        src.limit(4096);
+        let bytes = src.take_all()?;
+        store(&bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn is_stream(&self) -> bool {
+        false
+    }
+
+    fn seek(&self, file: &File, off: i64, whence: u32) -> Result<u64> {
+        if whence >= 2 {
+            return Err(Errno::EINVAL);
+        }
+        generic_seek(file, off, whence, 0, |_, _| Err(Errno::EINVAL))
+    }
+}
+
+/// A link with a made target, perhaps a magic one.
+pub struct Link {
+    id: Id,
+    target: Make,
+    magic: Option<Box<dyn Fn() -> Result<Path> + Send + Sync>>,
+}
+
+impl Link {
+    #[must_use]
+    pub fn inode(id: Id, target: impl Fn() -> Result<Vec<u8>> + Send + Sync + 'static) -> Arc<dyn Inode> {
+        Arc::new(Link { id, target: Arc::new(target), magic: None })
+    }
+
+    #[must_use]
+    pub fn magic(
+        id: Id,
+        target: impl Fn() -> Result<Vec<u8>> + Send + Sync + 'static,
+        magic: impl Fn() -> Result<Path> + Send + Sync + 'static,
+    ) -> Arc<dyn Inode> {
+        Arc::new(Link { id, target: Arc::new(target), magic: Some(Box::new(magic)) })
+    }
+}
+
+impl Inode for Link {
+    any!();
+    fn kind(&self) -> u32 {
+        kind::LINK
+    }
+    fn attr(&self) -> Result<Attr> {
+        // Linux gives magic links the size 64.
+        Ok(self.id.attr(kind::LINK, 1, if self.magic.is_some() { 64 } else { 0 }))
+    }
+    fn readlink(&self) -> Result<Arc<[u8]>> {
+        Ok(Arc::from((self.target)()?))
+    }
+    fn magic(&self) -> Option<Result<Path>> {
+        self.magic.as_ref().map(|m| m())
+    }
+}
+
+/// A directory whose entries never change.
+pub struct Fixed {
+    id: Id,
+    entries: BTreeMap<Vec<u8>, Arc<dyn Inode>>,
+}
+
+impl Fixed {
+    #[must_use]
+    pub fn inode(id: Id, entries: Vec<(&str, Arc<dyn Inode>)>) -> Arc<dyn Inode> {
+        Arc::new(Fixed { id, entries: entries.into_iter().map(|(n, i)| (n.as_bytes().to_vec(), i)).collect() })
+    }
+}
+
+impl Inode for Fixed {
+    any!();
+    fn kind(&self) -> u32 {
+        kind::DIR
+    }
+    fn attr(&self) -> Result<Attr> {
+        let dirs = self.entries.values().filter(|i| i.kind() == kind::DIR).count();
+        Ok(self.id.attr(kind::DIR, 2 + dirs as u32, 0))
+    }
+    fn perm(&self) -> Perm {
+        self.id.perm(kind::DIR)
+    }
+    fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
+        self.entries.get(name).cloned().ok_or(Errno::ENOENT)
+    }
+    fn list(&self) -> Result<Arc<DirList>> {
+        let mut out = DirList::new();
+        for (name, i) in &self.entries {
+            out.push(name, i.attr().map_or(0, |a| a.ino), i.kind());
+        }
+        Ok(Arc::new(out))
+    }
+}
+
+/// A directory that asks its owner each time.
+pub trait Entries: Send + Sync + 'static {
+    /// # Errors
+    /// `ENOENT`.
+    fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>>;
+    /// # Errors
+    /// The owner's.
+    fn list(&self) -> Result<DirList>;
+}
+
+/// The inode of [`Entries`].
+pub struct Changing<E> {
+    id: Id,
+    caching: Caching,
+    entries: E,
+}
+
+impl<E: Entries> Changing<E> {
+    #[must_use]
+    pub fn inode(id: Id, caching: Caching, entries: E) -> Arc<dyn Inode> {
+        Arc::new(Changing { id, caching, entries })
+    }
+}
+
+impl<E: Entries> Inode for Changing<E> {
+    any!();
+    fn kind(&self) -> u32 {
+        kind::DIR
+    }
+    fn attr(&self) -> Result<Attr> {
+        Ok(self.id.attr(kind::DIR, 2, 0))
+    }
+    fn perm(&self) -> Perm {
+        self.id.perm(kind::DIR)
+    }
+    fn caching(&self) -> Caching {
+        self.caching
+    }
+    fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
+        self.entries.lookup(name)
+    }
+    fn list(&self) -> Result<Arc<DirList>> {
+        Ok(Arc::new(self.entries.list()?))
+    }
+}

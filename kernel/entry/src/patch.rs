@@ -1,0 +1,142 @@
+//! The `inline` monitor: system-call sites become jumps to the gate.
+//!
+//! | site | becomes |
+//! |---|---|
+//! | `mov $nr,%eax; syscall` (7 bytes) | `jmp *[slot]` |
+//! | `syscall; cmp $imm32,%eax` (7 bytes) | `jmp *[slot]`; the stub does the comparison |
+//! | `syscall; cmp $imm32,%rax` (8 bytes) | `jmp *[slot]; nop`; the stub does the comparison |
+//!
+//! In the first form the jump's last two bytes are `0f 05`: a jump to the old `syscall` still traps. Other sites go on
+//! trapping. A text is copied and patched as a whole once calls from it have trapped often enough ([`core_::text`]).
+
+use core::sync::atomic::{AtomicBool, Ordering};
+use core_::counters;
+use core_::mm::flag;
+use core_::task::Thread;
+use core_::text::{self, Key};
+use trap::stub::{self, Tail};
+
+/// Whether this machine patches (`inline`) or only traps (`host`).
+pub static ENABLED: AtomicBool = AtomicBool::new(false);
+
+/// A system call trapped at the instruction before `rip`: makes its text a patched one if that pays.
+#[cold]
+pub fn consider(me: &Thread, rip: u64) {
+    if !ENABLED.load(Ordering::Relaxed) {
+        return;
+    }
+    // Other threads may stand right behind a `syscall` whose neighbour instruction a patch takes away. They go on trapping;
+    // texts are usually patched before a program's second thread.
+    if me.borrowed.load(Ordering::Relaxed) || me.process.threads.lock().len() > 1 {
+        return;
+    }
+    let Some(mm) = me.process.mm.lock().clone() else { return };
+    let mut s = mm.space.lock();
+    let Some((start, v)) = s.areas.find(rip - 1) else { return };
+    let plain = v.flags & flag::TYPE == flag::PRIVATE
+        && v.prot == flag::PROT_READ | flag::PROT_EXEC
+        && !v.patched
+        && !v.partial;
+    let Some(m) = v.mapping.as_ref().filter(|_| plain) else { return };
+    let Some(file) = m.file.ops().text_identity(&m.file) else { return };
+    let key = Key { file, offset: v.offset, start, len: v.end - start };
+    let ram = match text::lookup(&key) {
+        Some(at) => at,
+        None => {
+            if !text::trapped(&key) {
+                return;
+            }
+            let mut bytes = alloc::vec![0u8; key.len as usize];
+            if core_::exec::read_file(&m.file, key.offset, &mut bytes).is_err() {
+                return;
+            }
+            patch(&mut bytes, key.start);
+            if !text::keep(&key, &bytes) {
+                return;
+            }
+            match text::lookup(&key) {
+                Some(at) => at,
+                None => return,
+            }
+        }
+    };
+    // Private: an application that makes its text writable gets its own copy, never everybody's.
+    let how = flag::PRIVATE | flag::FIXED;
+    if host::mem::mmap(start, key.len, flag::PROT_READ | flag::PROT_EXEC, how, host::ram::fd(), ram).is_ok() {
+        s.areas.set_patched(start);
+        drop(s);
+        let regs = &mut trap::context::current().regs;
+        regs.rip = moved(regs.rip);
+    }
+}
+
+/// `rip`, or where the code that was there is now: for calls that trapped before their text was patched.
+#[must_use]
+pub fn moved(rip: u64) -> u64 {
+    let mut site = [0u8; 7];
+    match host::user::copy_in(&mut site, rip.wrapping_sub(2)) {
+        Ok(()) => stub::moved_return(&site).unwrap_or(rip),
+        Err(_) => rip,
+    }
+}
+
+/// Patches all sites of a text that will be executed at address `start`.
+fn patch(text: &mut [u8], start: u64) {
+    let mut i = 0;
+    while i + 1 < text.len() {
+        // `0f 05` by memchr-like search on the rarer second byte is not worth it: texts are patched once.
+        if text[i] != 0x0f || text[i + 1] != 0x05 {
+            i += 1;
+            continue;
+        }
+        if let Some(done) = mov_form(text, i, start).or_else(|| cmp_form(text, i, start)) {
+            counters::PATCHED_SITES.add(1);
+            i = done;
+        } else {
+            i += 2;
+        }
+    }
+}
+
+fn le32(b: &[u8]) -> u32 {
+    u32::from_le_bytes([b[0], b[1], b[2], b[3]])
+}
+
+/// `b8 imm32 0f 05`, with the syscall at `i`.
+fn mov_form(text: &mut [u8], i: usize, start: u64) -> Option<usize> {
+    let at = i.checked_sub(5)?;
+    // A REX prefix before it would make it another register's mov; where the byte is some other instruction's last, the
+    // site merely stays a trap.
+    let rex = at > 0 && (0x40..=0x4f).contains(&text[at - 1]);
+    if text[at] != 0xb8 || rex {
+        return None;
+    }
+    let nr = le32(&text[at + 1..]);
+    if nr >= 512 {
+        return None;
+    }
+    let slot = stub::make(Some(nr), start + i as u64 + 2, Tail::None)?;
+    text[at..at + 3].copy_from_slice(&[0xff, 0x24, 0x25]);
+    // The slot's upper half is 0x050f: its bytes are already there.
+    text[at + 3..at + 7].copy_from_slice(&slot.to_le_bytes());
+    Some(i + 2)
+}
+
+/// `0f 05` followed by a comparison of the result with a 32-bit constant.
+fn cmp_form(text: &mut [u8], i: usize, start: u64) -> Option<usize> {
+    let rest = &text[i + 2..];
+    let (len, tail) = if rest.len() >= 5 && rest[0] == 0x3d {
+        (7, Tail::CmpEax(le32(&rest[1..])))
+    } else if rest.len() >= 6 && rest[..2] == [0x48, 0x3d] {
+        (8, Tail::CmpRax(le32(&rest[2..])))
+    } else {
+        return None;
+    };
+    let slot = stub::make(None, start + (i + len) as u64, tail)?;
+    text[i..i + 3].copy_from_slice(&[0xff, 0x24, 0x25]);
+    text[i + 3..i + 7].copy_from_slice(&slot.to_le_bytes());
+    if len == 8 {
+        text[i + 7] = 0x90;
+    }
+    Some(i + len)
+}

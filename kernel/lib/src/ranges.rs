@@ -1,0 +1,122 @@
+//! Sets of numbers kept as ranges: free frames.
+
+use alloc::collections::BTreeMap;
+
+/// A set of `u64` as disjoint, non-adjacent ranges.
+#[derive(Default, Debug)]
+pub struct RangeSet {
+    /// start → length
+    map: BTreeMap<u64, u64>,
+    total: u64,
+}
+
+impl RangeSet {
+    #[must_use]
+    pub const fn new() -> RangeSet {
+        RangeSet { map: BTreeMap::new(), total: 0 }
+    }
+
+    /// How many numbers are in the set.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Adds `start..start+len`, which must not be in the set.
+    pub fn insert(&mut self, mut start: u64, mut len: u64) {
+        if len == 0 {
+            return;
+        }
+        self.total += len;
+        if let Some((&s, &l)) = self.map.range(..start).next_back() {
+            debug_assert!(s + l <= start, "range freed twice");
+            if s + l == start {
+                self.map.remove(&s);
+                start = s;
+                len += l;
+            }
+        }
+        if let Some(l) = self.map.remove(&(start + len)) {
+            len += l;
+        }
+        self.map.insert(start, len);
+    }
+
+    /// Takes up to `n` numbers that follow each other: `near` on where they are free, else from the first range that
+    /// has `n`, else from the largest of the first few.
+    pub fn take(&mut self, n: u64, near: Option<u64>) -> Option<(u64, u64)> {
+        if n == 0 {
+            return None;
+        }
+        if let Some(at) = near
+            && let Some((&s, &l)) = self.map.range(..=at).next_back()
+            && at < s + l
+        {
+            let got = n.min(s + l - at);
+            self.cut(s, l, at, got);
+            return Some((at, got));
+        }
+        // A bounded search: fragmentation must not make an allocation slow.
+        let (s, l) = {
+            let mut best: Option<(u64, u64)> = None;
+            for (&s, &l) in self.map.iter().take(64) {
+                if best.is_none_or(|(_, bl)| l > bl) {
+                    best = Some((s, l));
+                }
+                if l >= n {
+                    break;
+                }
+            }
+            best?
+        };
+        let got = n.min(l);
+        self.cut(s, l, s, got);
+        Some((s, got))
+    }
+
+    /// Takes the range with the lowest numbers.
+    pub fn pop(&mut self) -> Option<(u64, u64)> {
+        let (s, l) = self.map.pop_first()?;
+        self.total -= l;
+        Some((s, l))
+    }
+
+    fn cut(&mut self, s: u64, l: u64, at: u64, n: u64) {
+        self.map.remove(&s);
+        if at > s {
+            self.map.insert(s, at - s);
+        }
+        if at + n < s + l {
+            self.map.insert(at + n, s + l - at - n);
+        }
+        self.total -= n;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merges_neighbours() {
+        let mut r = RangeSet::new();
+        r.insert(0, 10);
+        r.insert(20, 10);
+        r.insert(10, 10);
+        assert_eq!(r.total(), 30);
+        assert_eq!(r.take(30, None), Some((0, 30)));
+        assert_eq!(r.take(1, None), None);
+    }
+
+    #[test]
+    fn takes_near_and_splits() {
+        let mut r = RangeSet::new();
+        r.insert(0, 100);
+        assert_eq!(r.take(10, Some(50)), Some((50, 10)));
+        assert_eq!(r.take(60, None), Some((0, 50)));
+        assert_eq!(r.take(60, Some(95)), Some((95, 5)));
+        assert_eq!(r.total(), 35);
+        assert_eq!(r.pop(), Some((60, 35)));
+        assert_eq!(r.total(), 0);
+    }
+}

@@ -1,0 +1,189 @@
+//! A host descriptor (pipe, file, terminal) as a guest file: standard input, output and error of a command.
+//!
+//! Bytes go straight between application memory and the host; a blocking transfer is a blocking host call that a signal to
+//! the thread interrupts.
+
+use alloc::sync::Arc;
+use core::any::Any;
+use core_::file::{File, FileOps};
+use core_::io::IoBuf;
+use core_::irq::{self, Line};
+use core_::wait::{Events, Interrupt, PollTable, WaitQueue};
+use core_::{Errno, Mutex, Result, current};
+use host::file::{self, HostFd};
+
+/// The stream.
+pub struct HostStream {
+    fd: HostFd,
+    queue: Arc<WaitQueue>,
+    /// Made when somebody first polls.
+    line: Mutex<Option<Arc<Line>>>,
+}
+
+struct Wake(Arc<WaitQueue>);
+
+impl irq::Handler for Wake {
+    fn ready(&self, events: u32) {
+        self.0.wake(Events::from_bits_truncate(events));
+    }
+}
+
+impl HostStream {
+    #[must_use]
+    pub fn new(fd: HostFd) -> HostStream {
+        HostStream { fd, queue: Arc::default(), line: Mutex::default() }
+    }
+
+    fn now(&self) -> Events {
+        match file::poll_now(self.fd.raw(), 0x1 | 0x4) {
+            Ok(e) => {
+                let e = Events::from_bits_truncate(u32::from(e as u16));
+                let mut out = e;
+                if e.contains(Events::IN) {
+                    out |= Events::READ;
+                }
+                if e.contains(Events::OUT) {
+                    out |= Events::WRITE;
+                }
+                out
+            }
+            Err(_) => Events::ERR,
+        }
+    }
+
+    /// Repeats `transfer` until it does something or a signal wants the thread.
+    fn transfer(&self, file: &File, ready: Events, mut transfer: impl FnMut() -> Result<usize>) -> Result<usize> {
+        let me = current();
+        loop {
+            if file.nonblocking() && !self.now().intersects(ready | Events::ERR | Events::HUP) {
+                return Err(Errno::EAGAIN);
+            }
+            me.begin_interruptible();
+            if me.interrupted(Interrupt::Signal) {
+                me.end_interruptible();
+                return Err(Errno::ERESTARTSYS);
+            }
+            let r = transfer();
+            me.end_interruptible();
+            match r {
+                Err(Errno::EINTR) => {}
+                // The host's descriptor does not block, the guest's does.
+                Err(Errno::EAGAIN) if !file.nonblocking() => self.wait(ready)?,
+                r => return r,
+            }
+        }
+    }
+
+    fn wait(&self, ready: Events) -> Result<()> {
+        let line = self.line()?;
+        self.queue.wait(|| {
+            if self.now().intersects(ready | Events::ERR | Events::HUP) {
+                return Some(Ok(()));
+            }
+            match line.as_ref().map_or(Ok(()), |l| l.arm(ready.bits() & 5)) {
+                Ok(()) => None,
+                Err(e) => Some(Err(e)),
+            }
+        })
+    }
+
+    /// None for a host file that is always ready.
+    fn line(&self) -> Result<Option<Arc<Line>>> {
+        let mut line = self.line.lock();
+        if line.is_none() {
+            match Line::new(self.fd.raw(), Arc::new(Wake(self.queue.clone()))) {
+                Ok(l) => *line = Some(Arc::new(l)),
+                Err(Errno::EPERM) => return Ok(None),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(line.clone())
+    }
+}
+
+impl FileOps for HostStream {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn read(&self, f: &File, dst: &mut IoBuf, _off: u64) -> Result<usize> {
+        if dst.left() == 0 {
+            return Ok(0);
+        }
+        let n = match dst.user_pieces() {
+            Some(pieces) => {
+                let n = self.transfer(f, Events::READ, || file::user_read_stream(self.fd.raw(), &pieces))?;
+                dst.advance(n);
+                n
+            }
+            None => {
+                let mut buf = [0u8; 4096];
+                let want = dst.left().min(buf.len());
+                let n = self.transfer(f, Events::READ, || file::read(self.fd.raw(), &mut buf[..want]))?;
+                dst.put(&buf[..n])?
+            }
+        };
+        Ok(n)
+    }
+
+    fn write(&self, f: &File, src: &mut IoBuf, _off: u64) -> Result<usize> {
+        let mut done = 0;
+        // A blocking write goes on until all is written (write(2) on pipes and terminals).
+        while src.left() > 0 {
+            let r = match src.user_pieces() {
+                Some(pieces) => {
+                    let r = self.transfer(f, Events::WRITE, || file::user_write_stream(self.fd.raw(), &pieces));
+                    if let Ok(n) = r {
+                        src.advance(n);
+                    }
+                    r
+                }
+                None => {
+                    let mut buf = [0u8; 4096];
+                    let n = src.take(&mut buf)?;
+                    self.transfer(f, Events::WRITE, || file::write(self.fd.raw(), &buf[..n]))
+                }
+            };
+            match r {
+                Ok(n) => done += n,
+                Err(Errno::EPIPE) if done == 0 => {
+                    let me = current();
+                    core_::signal::send_thread_self(me, core_::signal::sig::PIPE);
+                    return Err(Errno::EPIPE);
+                }
+                Err(e) if done == 0 => return Err(e),
+                Err(_) => break,
+            }
+            if f.nonblocking() {
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    fn poll(&self, _f: &File, table: Option<&mut PollTable>) -> Events {
+        if let Some(t) = table {
+            t.add(&self.queue);
+            if let Ok(Some(line)) = self.line() {
+                // One-shot, rearmed at each poll: level-triggered for the guest.
+                let _ = line.arm(host::event::IN | host::event::OUT);
+            }
+        }
+        self.now()
+    }
+
+    fn ioctl(&self, _f: &File, cmd: u32, arg: u64) -> Result<i64> {
+        const FIONREAD: u32 = 0x541b;
+        match cmd {
+            FIONREAD => {
+                let n = file::readable_bytes(self.fd.raw())?;
+                core_::uaccess::UserPtr::<u32>::new(arg).write(n).map(|()| 0)
+            }
+            _ => Err(Errno::ENOTTY),
+        }
+    }
+
+    fn link_text(&self, _f: &File) -> Option<alloc::vec::Vec<u8>> {
+        Some(alloc::format!("pipe:[{}]", self.fd.raw()).into_bytes())
+    }
+}

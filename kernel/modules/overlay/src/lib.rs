@@ -1,0 +1,78 @@
+//! A writable layer over an unchanging one.
+//!
+//! The upper layer's files are nameless inodes of an in-memory file system; names and whiteouts live here, in the
+//! directories' lists of changes. So nothing is ever copied up to a path: a file is copied up by giving its inode an
+//! upper one, whatever and however many its names are. Renames of directories, hard links of lower files and inode
+//! numbers keep working across copy-up, which Linux's overlayfs can not always say.
+//!
+//! A file opened for reading is the lower layer's own: reads cost nothing here.
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
+
+mod inode;
+
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::sync::atomic::AtomicU64;
+use core_::vfs::{FileSystem, Inode, Statfs, anon_dev};
+use core_::{Mutex, Result};
+use hashbrown::HashMap;
+use inode::OvInode;
+
+/// What all inodes of one overlay share.
+pub(crate) struct Shared {
+    dev: u64,
+    /// Where upper inodes are made.
+    upper: Arc<dyn Inode>,
+    /// Inodes by their lower (device, inode): one for all names of a lower file.
+    by_lower: Mutex<HashMap<(u64, u64), Weak<OvInode>>>,
+    /// Lower files that have been changed: they must not be forgotten with the name cache's last reference.
+    changed: Mutex<HashMap<(u64, u64), Arc<OvInode>>>,
+    /// Numbers for files that were made here: above any that the lower layer uses.
+    next_ino: AtomicU64,
+}
+
+/// A mounted overlay.
+pub struct Overlay {
+    upper_fs: Arc<dyn FileSystem>,
+    root: Arc<OvInode>,
+}
+
+impl Overlay {
+    /// `lower` is only read; changes go to inodes of `upper`, which must be able to make nameless files of any
+    /// type (`Inode::tmpfile`).
+    ///
+    /// # Errors
+    /// The lower root's.
+    pub fn new(lower: &Arc<dyn FileSystem>, upper: Arc<dyn FileSystem>) -> Result<Arc<Overlay>> {
+        let fs = Arc::new(Shared {
+            dev: anon_dev(),
+            upper: upper.root(),
+            by_lower: Mutex::default(),
+            changed: Mutex::default(),
+            next_ino: AtomicU64::new(1 << 40),
+        });
+        let root = OvInode::of_lower(&fs, lower.root())?;
+        Ok(Arc::new(Overlay { upper_fs: upper, root }))
+    }
+}
+
+impl FileSystem for Overlay {
+    fn name(&self) -> &'static str {
+        "overlay"
+    }
+
+    fn root(&self) -> Arc<dyn Inode> {
+        self.root.clone()
+    }
+
+    fn statfs(&self) -> Result<Statfs> {
+        const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
+        Ok(Statfs { magic: OVERLAYFS_SUPER_MAGIC, ..self.upper_fs.statfs()? })
+    }
+
+    fn options(&self) -> Vec<u8> {
+        Vec::new()
+    }
+}

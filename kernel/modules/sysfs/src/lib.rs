@@ -1,0 +1,116 @@
+//! The few files of /sys that programs look at to learn about processors and memory.
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core_::vfs::pseudo::{Fixed, Id, Text};
+use core_::vfs::{FileSystem, Inode, Statfs, anon_dev};
+use core_::{Result, procinfo};
+
+/// A mounted sysfs.
+pub struct SysFs {
+    root: Arc<dyn Inode>,
+    dev: u64,
+}
+
+struct Builder {
+    dev: u64,
+    next: u64,
+}
+
+impl Builder {
+    fn id(&mut self, mode: u32) -> Id {
+        self.next += 1;
+        Id::root(self.dev, self.next, mode)
+    }
+
+    fn text(&mut self, make: impl Fn() -> String + Send + Sync + 'static) -> Arc<dyn Inode> {
+        Text::inode(self.id(0o444), move || Ok(make().into_bytes()))
+    }
+
+    fn dir(&mut self, entries: Vec<(&str, Arc<dyn Inode>)>) -> Arc<dyn Inode> {
+        Fixed::inode(self.id(0o755), entries)
+    }
+}
+
+/// `0-3`, or `0` for one processor.
+fn range() -> String {
+    match procinfo::system(|s| s.cpus) {
+        0 | 1 => String::from("0\n"),
+        n => format!("0-{}\n", n - 1),
+    }
+}
+
+impl SysFs {
+    #[must_use]
+    pub fn new() -> Arc<SysFs> {
+        let dev = anon_dev();
+        let mut b = Builder { dev, next: 0 };
+        let cpus = procinfo::system(|s| s.cpus).max(1);
+        let names: Vec<String> = (0..cpus).map(|n| format!("cpu{n}")).collect();
+        let mut cpu: Vec<(&str, Arc<dyn Inode>)> = Vec::new();
+        for (n, name) in names.iter().enumerate() {
+            let topology = alloc::vec![
+                ("core_id", b.text(move || format!("{n}\n"))),
+                ("physical_package_id", b.text(|| String::from("0\n"))),
+                ("thread_siblings_list", b.text(move || format!("{n}\n"))),
+                ("core_siblings_list", b.text(range)),
+            ];
+            let topology = b.dir(topology);
+            let online = b.text(|| String::from("1\n"));
+            cpu.push((name, b.dir(alloc::vec![("topology", topology), ("online", online)])));
+        }
+        for name in ["online", "possible", "present"] {
+            cpu.push((name, b.text(range)));
+        }
+        let max = b.text(|| format!("{}\n", procinfo::system(|s| s.cpus).max(1) - 1));
+        cpu.push(("kernel_max", max));
+        let cpu = b.dir(cpu);
+        let node0 = alloc::vec![("cpulist", b.text(range))];
+        let node0 = b.dir(node0);
+        let online = b.text(|| String::from("0\n"));
+        let node = b.dir(alloc::vec![("node0", node0), ("online", online)]);
+        let system = b.dir(alloc::vec![("cpu", cpu), ("node", node)]);
+        let devices = b.dir(alloc::vec![("system", system)]);
+        let thp = alloc::vec![
+            ("enabled", b.text(|| String::from("always [madvise] never\n"))),
+            ("hpage_pmd_size", b.text(|| String::from("2097152\n"))),
+        ];
+        let thp = b.dir(thp);
+        let mm = b.dir(alloc::vec![("transparent_hugepage", thp)]);
+        let kernel = b.dir(alloc::vec![("mm", mm)]);
+        let cgroup = b.dir(Vec::new());
+        let fs = b.dir(alloc::vec![("cgroup", cgroup)]);
+        let (class, block, bus, module) = (b.dir(Vec::new()), b.dir(Vec::new()), b.dir(Vec::new()), b.dir(Vec::new()));
+        let root = Fixed::inode(
+            Id::root(dev, 1_000_000, 0o555),
+            alloc::vec![
+                ("devices", devices),
+                ("kernel", kernel),
+                ("fs", fs),
+                ("class", class),
+                ("block", block),
+                ("bus", bus),
+                ("module", module),
+            ],
+        );
+        Arc::new(SysFs { root, dev })
+    }
+}
+
+impl FileSystem for SysFs {
+    fn name(&self) -> &'static str {
+        "sysfs"
+    }
+    fn root(&self) -> Arc<dyn Inode> {
+        self.root.clone()
+    }
+    fn statfs(&self) -> Result<Statfs> {
+        const SYSFS_MAGIC: u64 = 0x6265_6572;
+        Ok(Statfs { magic: SYSFS_MAGIC, bsize: 4096, fsid: self.dev, ..Statfs::default() })
+    }
+}

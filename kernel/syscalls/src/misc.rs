@@ -1,0 +1,457 @@
+//! Identity of the machine, limits, scheduling parameters, prctl.
+
+use crate::Args;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, Ordering};
+use core_::task::{Cap, Process, Rlimit, TREE, Usage, rlimit};
+use core_::uaccess::{self, UserPtr};
+use core_::{Errno, Mutex, Result, counters, current};
+
+/// Release that glibc and musl accept; the version line says what it really is.
+pub const RELEASE: &str = "6.6.0-lodger";
+/// The version line of uname(2).
+pub const VERSION: &str = concat!("#1 SMP PREEMPT_DYNAMIC lodger ", env!("CARGO_PKG_VERSION"));
+
+static HOSTNAME: Mutex<[u8; 65]> = host::sync::mutex([0; 65]);
+static DOMAINNAME: Mutex<[u8; 65]> = host::sync::mutex([0; 65]);
+static MEMORY: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
+static CPUS: AtomicU32 = AtomicU32::new(1);
+
+/// Tells the machine's name, memory in bytes and number of processors.
+pub fn set_machine(hostname: &[u8], memory: u64, cpus: u32) {
+    set_name(&HOSTNAME, hostname);
+    set_name(&DOMAINNAME, b"(none)");
+    MEMORY.store(memory, Ordering::Relaxed);
+    CPUS.store(cpus, Ordering::Relaxed);
+}
+
+fn set_name(to: &Mutex<[u8; 65]>, name: &[u8]) {
+    let mut h = to.lock();
+    h.fill(0);
+    let n = name.len().min(64);
+    h[..n].copy_from_slice(&name[..n]);
+}
+
+/// The machine's name.
+#[must_use]
+pub fn hostname() -> [u8; 65] {
+    *HOSTNAME.lock()
+}
+
+/// uname(2).
+pub fn uname(a: &Args) -> Result<i64> {
+    let mut buf = [0u8; 65 * 6];
+    let mut put = |i: usize, s: &[u8]| buf[65 * i..65 * i + s.len()].copy_from_slice(s);
+    put(0, b"Linux");
+    put(1, &hostname());
+    put(2, RELEASE.as_bytes());
+    put(3, VERSION.as_bytes());
+    put(4, b"x86_64");
+    put(5, &*DOMAINNAME.lock());
+    uaccess::write_bytes(a.u64(0), &buf)?;
+    Ok(0)
+}
+
+fn set_host_name(a: &Args, to: &Mutex<[u8; 65]>) -> Result<i64> {
+    if !current().cred().has(Cap::SysAdmin) {
+        return Err(Errno::EPERM);
+    }
+    if a.u64(1) > 64 {
+        return Err(Errno::EINVAL);
+    }
+    set_name(to, &uaccess::read_bytes(a.u64(0), a.u64(1) as usize)?);
+    Ok(0)
+}
+
+/// sethostname(2).
+pub fn sethostname(a: &Args) -> Result<i64> {
+    set_host_name(a, &HOSTNAME)
+}
+
+/// setdomainname(2).
+pub fn setdomainname(a: &Args) -> Result<i64> {
+    set_host_name(a, &DOMAINNAME)
+}
+
+/// sysinfo(2).
+pub fn sysinfo(a: &Args) -> Result<i64> {
+    let up = host::time::clock_gettime(7).map_or(0, |t| t.0 as u64);
+    let total = MEMORY.load(Ordering::Relaxed);
+    let procs = TREE.lock().thread_count() as u64;
+    // struct sysinfo: uptime, loads[3], totalram, freeram, sharedram, bufferram, totalswap, freeswap, procs, …, mem_unit
+    let w: [u64; 14] = [up, 0, 0, 0, total, total / 2, 0, 0, 0, 0, procs, 0, 0, 1];
+    UserPtr::<[u64; 14]>::new(a.u64(0)).write(w)?;
+    Ok(0)
+}
+
+/// getrandom(2).
+pub fn getrandom(a: &Args) -> Result<i64> {
+    if a.u32(2) & !7 != 0 || a.u32(2) & 6 == 6 {
+        return Err(Errno::EINVAL);
+    }
+    let n = a.u64(1).min(0x1ff_ffff) as usize;
+    let mut done = 0;
+    let mut buf = [0u8; 256];
+    while done < n {
+        let k = (n - done).min(buf.len());
+        host::process::getrandom(&mut buf[..k]);
+        if uaccess::write_bytes(a.u64(0) + done as u64, &buf[..k]).is_err() {
+            return if done > 0 { Ok(done as i64) } else { Err(Errno::EFAULT) };
+        }
+        done += k;
+    }
+    Ok(done as i64)
+}
+
+/// getcpu(2).
+pub fn getcpu(a: &Args) -> Result<i64> {
+    let (cpu, node) = host::thread::cpu_and_node();
+    UserPtr::<u32>::new(a.u64(0)).write_if(|| cpu)?;
+    UserPtr::<u32>::new(a.u64(1)).write_if(|| node)?;
+    Ok(0)
+}
+
+/// sched_yield(2).
+pub fn sched_yield(_: &Args) -> Result<i64> {
+    host::process::sched_yield();
+    Ok(0)
+}
+
+fn limits_of(pid: i32) -> Result<Arc<Process>> {
+    let p = super::process::ids::by_pid(pid)?;
+    let me = current();
+    if p.pid != me.process.pid {
+        let t = p.any_thread().ok_or(Errno::ESRCH)?;
+        let (mine, theirs) = (me.cred(), t.cred());
+        let same = mine.uid == theirs.uid && mine.uid == theirs.euid && mine.uid == theirs.suid;
+        if !same && !mine.has(Cap::SysResource) {
+            return Err(Errno::EPERM);
+        }
+    }
+    Ok(p)
+}
+
+fn limit_call(p: &Process, resource: u32, new: Option<[u64; 2]>) -> Result<[u64; 2]> {
+    let r = resource as usize;
+    if r >= rlimit::COUNT {
+        return Err(Errno::EINVAL);
+    }
+    let mut limits = p.rlimits.lock();
+    let old = [limits[r].cur, limits[r].max];
+    if let Some([cur, max]) = new {
+        if cur > max {
+            return Err(Errno::EINVAL);
+        }
+        // The VM's own ceilings (descriptors, processes) are not the guest root's to raise.
+        let ceiling = matches!(r, rlimit::NOFILE | rlimit::NPROC);
+        if max > old[1] && (ceiling || !current().cred().has(Cap::SysResource)) {
+            return Err(Errno::EPERM);
+        }
+        limits[r] = Rlimit { cur, max };
+    }
+    Ok(old)
+}
+
+/// getrlimit(2).
+pub fn getrlimit(a: &Args) -> Result<i64> {
+    let old = limit_call(&current().process, a.u32(0), None)?;
+    UserPtr::<[u64; 2]>::new(a.u64(1)).write(old)?;
+    Ok(0)
+}
+
+/// setrlimit(2).
+pub fn setrlimit(a: &Args) -> Result<i64> {
+    let new = UserPtr::<[u64; 2]>::new(a.u64(1)).read()?;
+    limit_call(&current().process, a.u32(0), Some(new)).map(|_| 0)
+}
+
+/// prlimit64(2).
+pub fn prlimit64(a: &Args) -> Result<i64> {
+    let new = UserPtr::<[u64; 2]>::new(a.u64(2)).read_if()?;
+    let old = limit_call(&*limits_of(a.int(0))?, a.u32(1), new)?;
+    UserPtr::<[u64; 2]>::new(a.u64(3)).write_if(|| old)?;
+    Ok(0)
+}
+
+fn usage_words(u: &Usage) -> [u64; 18] {
+    let mut w = [0; 18];
+    (w[0], w[1]) = (u.utime_us / 1_000_000, u.utime_us % 1_000_000);
+    (w[2], w[3]) = (u.stime_us / 1_000_000, u.stime_us % 1_000_000);
+    (w[4], w[8], w[9], w[16], w[17]) = (u.maxrss_kib, u.minflt, u.majflt, u.nvcsw, u.nivcsw);
+    w
+}
+
+/// getrusage(2).
+pub fn getrusage(a: &Args) -> Result<i64> {
+    let w = match a.int(0) {
+        // One guest process is one host process since its last execve.
+        0 => host::process::getrusage(0)?,
+        1 => host::process::getrusage(1)?,
+        -1 => usage_words(&current().process.child_usage.lock()),
+        _ => return Err(Errno::EINVAL),
+    };
+    UserPtr::<[u64; 18]>::new(a.u64(1)).write(w)?;
+    Ok(0)
+}
+
+/// times(2): in ticks of 1/100 s.
+pub fn times(a: &Args) -> Result<i64> {
+    let w = host::process::getrusage(0)?;
+    let tick = |s: u64, us: u64| s * 100 + us / 10_000;
+    let c = *current().process.child_usage.lock();
+    UserPtr::<[u64; 4]>::new(a.u64(0))
+        .write_if(|| [tick(w[0], w[1]), tick(w[2], w[3]), c.utime_us / 10_000, c.stime_us / 10_000])?;
+    Ok((host::time::monotonic_ns() / 10_000_000) as i64)
+}
+
+/// personality(2): only Linux's own; READ_IMPLIES_EXEC and other domains are refused (A16).
+pub fn personality(a: &Args) -> Result<i64> {
+    const ADDR_NO_RANDOMIZE: u32 = 0x0004_0000;
+    match a.u32(0) {
+        // Asking, or asking for what is so anyway: addresses are chosen per VM.
+        0xffff_ffff | 0 => Ok(0),
+        p if p == ADDR_NO_RANDOMIZE => Ok(0),
+        _ => Err(counters::missing(135, Errno::EINVAL)),
+    }
+}
+
+/// syslog(2): an empty kernel log.
+pub fn syslog(a: &Args) -> Result<i64> {
+    match a.int(0) {
+        9 | 10 => Ok(0),
+        _ if !current().cred().has(Cap::SysAdmin) => Err(Errno::EPERM),
+        0..=8 => Ok(0),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// arch_prctl(2).
+pub fn arch_prctl(a: &Args) -> Result<i64> {
+    const SET_GS: u32 = 0x1001;
+    const SET_FS: u32 = 0x1002;
+    const GET_FS: u32 = 0x1003;
+    const GET_GS: u32 = 0x1004;
+    match a.u32(0) {
+        SET_FS if a.u64(1) >= abi::layout::USER_MAX => Err(Errno::EPERM),
+        SET_FS => {
+            host::thread::set_fs_base(a.u64(1));
+            Ok(0)
+        }
+        GET_FS => UserPtr::<u64>::new(a.u64(1)).write(host::thread::fs_base()).map(|()| 0),
+        GET_GS => UserPtr::<u64>::new(a.u64(1)).write(0).map(|()| 0),
+        // GS is how the gate finds the thread (A4).
+        SET_GS => Err(counters::missing(158, Errno::EPERM)),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// prctl(2).
+pub fn prctl(a: &Args) -> Result<i64> {
+    let me = current();
+    let p = &me.process;
+    let rest_zero = || if a.u64(2) | a.u64(3) | a.u64(4) == 0 { Ok(()) } else { Err(Errno::EINVAL) };
+    match a.int(0) {
+        // PR_SET/GET_PDEATHSIG: not delivered yet.
+        1 => Err(counters::missing(157, Errno::EINVAL)),
+        2 => UserPtr::<u32>::new(a.u64(1)).write(0).map(|()| 0),
+        3 => Ok(i64::from(p.dumpable.load(Ordering::Relaxed))),
+        4 if a.u64(1) <= 1 => {
+            p.dumpable.store(a.u64(1) == 1, Ordering::Relaxed);
+            Ok(0)
+        }
+        // PR_GET/SET_KEEPCAPS
+        7 => Ok(i64::from(me.cred().securebits >> 4 & 1)),
+        8 if a.u64(1) <= 1 => {
+            let mut c = (*me.cred()).clone();
+            c.securebits = c.securebits & !(1 << 4) | (a.u32(1) << 4);
+            me.set_cred(Arc::new(c));
+            Ok(0)
+        }
+        15 => {
+            let name = uaccess::read_cstr(a.u64(1), 16, Errno::E2BIG)
+                .or_else(|e| if e == Errno::E2BIG { uaccess::read_bytes(a.u64(1), 15) } else { Err(e) })?;
+            let mut comm = [0; 16];
+            comm[..name.len().min(15)].copy_from_slice(&name[..name.len().min(15)]);
+            *me.comm.lock() = comm;
+            Ok(0)
+        }
+        16 => UserPtr::<[u8; 16]>::new(a.u64(1)).write(*me.comm.lock()).map(|()| 0),
+        // PR_CAPBSET_READ/DROP
+        23 if a.u64(1) <= 40 => Ok(i64::from(me.cred().cap_bounding >> a.u64(1) & 1 != 0)),
+        24 if a.u64(1) <= 40 => {
+            let mut c = (*me.cred()).clone();
+            if !c.has(Cap::Setpcap) {
+                return Err(Errno::EPERM);
+            }
+            c.cap_bounding &= !(1 << a.u64(1));
+            me.set_cred(Arc::new(c));
+            Ok(0)
+        }
+        27 => Ok(i64::from(me.cred().securebits)),
+        // PR_SET/GET_TIMERSLACK
+        29 => Ok(0),
+        30 => Ok(50_000),
+        // PR_SET/GET_CHILD_SUBREAPER
+        36 => {
+            p.subreaper.store(a.u64(1) != 0, Ordering::Relaxed);
+            Ok(0)
+        }
+        37 => UserPtr::<u32>::new(a.u64(1)).write(u32::from(p.subreaper.load(Ordering::Relaxed))).map(|()| 0),
+        // PR_SET/GET_NO_NEW_PRIVS
+        38 if a.u64(1) == 1 => {
+            rest_zero()?;
+            let mut c = (*me.cred()).clone();
+            c.no_new_privs = true;
+            me.set_cred(Arc::new(c));
+            Ok(0)
+        }
+        39 => {
+            rest_zero()?;
+            Ok(i64::from(me.cred().no_new_privs))
+        }
+        // PR_GET_THP_DISABLE
+        42 => Ok(0),
+        // PR_CAP_AMBIENT
+        47 => match a.u64(1) {
+            1 if a.u64(2) <= 40 => Ok(i64::from(me.cred().cap_ambient >> a.u64(2) & 1 != 0)),
+            4 => {
+                let mut c = (*me.cred()).clone();
+                c.cap_ambient = 0;
+                me.set_cred(Arc::new(c));
+                Ok(0)
+            }
+            _ => Err(counters::missing(157, Errno::EPERM)),
+        },
+        // PR_SET_VMA: names of anonymous areas are not kept.
+        0x5356_4d41 => Err(Errno::EINVAL),
+        _ => Err(counters::missing(157, Errno::EINVAL)),
+    }
+}
+
+/// getpriority(2): the system call returns 20 - nice.
+pub fn getpriority(a: &Args) -> Result<i64> {
+    let nice = |p: &Process| p.nice.load(Ordering::Relaxed) as i32;
+    let best = match (a.int(0), a.int(1)) {
+        (0, pid) => Some(nice(&*super::process::ids::by_pid(pid)?)),
+        (1, g) => {
+            let g = if g == 0 { current().process.pgid() } else { g as u32 };
+            TREE.lock().group(g).iter().map(|p| nice(p)).min()
+        }
+        (2, _) => Some(nice(&current().process)),
+        _ => return Err(Errno::EINVAL),
+    };
+    best.map(|n| i64::from(20 - n)).ok_or(Errno::ESRCH)
+}
+
+/// setpriority(2): kept and shown; the host schedules as it likes.
+pub fn setpriority(a: &Args) -> Result<i64> {
+    let new = a.int(2).clamp(-20, 19);
+    let targets = match (a.int(0), a.int(1)) {
+        (0, pid) => alloc::vec![super::process::ids::by_pid(pid)?],
+        (1, g) => {
+            let g = if g == 0 { current().process.pgid() } else { g as u32 };
+            TREE.lock().group(g)
+        }
+        (2, _) => alloc::vec![current().process.clone()],
+        _ => return Err(Errno::EINVAL),
+    };
+    if targets.is_empty() {
+        return Err(Errno::ESRCH);
+    }
+    for p in targets {
+        if new < p.nice.load(Ordering::Relaxed) as i32 && !current().cred().has(Cap::SysNice) {
+            return Err(Errno::EACCES);
+        }
+        p.nice.store(new as u32, Ordering::Relaxed);
+    }
+    Ok(0)
+}
+
+fn thread_exists(pid: i32) -> Result<()> {
+    if pid < 0 {
+        return Err(Errno::ESRCH);
+    }
+    if pid == 0 || TREE.lock().thread(pid as u32).is_some() { Ok(()) } else { Err(Errno::ESRCH) }
+}
+
+/// sched_getaffinity(2): the processors of the VM.
+pub fn sched_getaffinity(a: &Args) -> Result<i64> {
+    thread_exists(a.int(0))?;
+    let n = CPUS.load(Ordering::Relaxed).max(1) as usize;
+    let size = 8 * n.div_ceil(64);
+    if a.u64(1) < size as u64 || a.u64(1) % 8 != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let mut mask = [0u8; 128];
+    for cpu in 0..n.min(1024) {
+        mask[cpu / 8] |= 1 << (cpu % 8);
+    }
+    uaccess::write_bytes(a.u64(2), &mask[..size])?;
+    Ok(size as i64)
+}
+
+/// sched_setaffinity(2): accepted where it names a processor of the VM; the host goes on to place threads.
+pub fn sched_setaffinity(a: &Args) -> Result<i64> {
+    thread_exists(a.int(0))?;
+    let n = (a.u64(1) as usize).min(128);
+    let mask = uaccess::read_bytes(a.u64(2), n)?;
+    let cpus = CPUS.load(Ordering::Relaxed).max(1) as usize;
+    if (0..cpus).any(|c| mask.get(c / 8).is_some_and(|b| b & (1 << (c % 8)) != 0)) { Ok(0) } else { Err(Errno::EINVAL) }
+}
+
+/// As [`thread_exists`], for the calls that refuse negative numbers as such.
+fn scheduled(pid: i32) -> Result<()> {
+    if pid < 0 { Err(Errno::EINVAL) } else { thread_exists(pid) }
+}
+
+/// sched_getscheduler(2): SCHED_OTHER.
+pub fn sched_getscheduler(a: &Args) -> Result<i64> {
+    scheduled(a.int(0)).map(|()| 0)
+}
+
+/// sched_rr_get_interval(2): a slice as Linux's scheduler hands out.
+pub fn sched_rr_get_interval(a: &Args) -> Result<i64> {
+    scheduled(a.int(0))?;
+    const SLICE_NS: i64 = 4_000_000;
+    UserPtr::<[i64; 2]>::new(a.u64(1)).write([0, SLICE_NS]).map(|()| 0)
+}
+
+/// sched_setscheduler(2): only SCHED_OTHER, BATCH and IDLE, which need no privilege on the host.
+pub fn sched_setscheduler(a: &Args) -> Result<i64> {
+    scheduled(a.int(0))?;
+    match a.int(1) & !0x4000_0000 {
+        0 | 3 | 5 => Ok(0),
+        1 | 2 => Err(Errno::EPERM),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// sched_getparam(2).
+pub fn sched_getparam(a: &Args) -> Result<i64> {
+    scheduled(a.int(0))?;
+    UserPtr::<u32>::new(a.u64(1)).write(0).map(|()| 0)
+}
+
+/// sched_setparam(2).
+pub fn sched_setparam(a: &Args) -> Result<i64> {
+    scheduled(a.int(0))?;
+    if UserPtr::<u32>::new(a.u64(1)).read()? == 0 { Ok(0) } else { Err(Errno::EINVAL) }
+}
+
+/// sched_get_priority_max(2).
+pub fn sched_get_priority_max(a: &Args) -> Result<i64> {
+    match a.int(0) {
+        1 | 2 => Ok(99),
+        0 | 3 | 5 | 6 => Ok(0),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// sched_get_priority_min(2).
+pub fn sched_get_priority_min(a: &Args) -> Result<i64> {
+    match a.int(0) {
+        1 | 2 => Ok(1),
+        0 | 3 | 5 | 6 => Ok(0),
+        _ => Err(Errno::EINVAL),
+    }
+}

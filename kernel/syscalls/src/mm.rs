@@ -1,0 +1,84 @@
+//! Memory calls: decode, then `core::mm`.
+
+use crate::Args;
+use alloc::sync::Arc;
+use core_::mm::{Mm, flag};
+use core_::uaccess;
+use core_::{Errno, Result, counters, current};
+
+fn mm() -> Result<Arc<Mm>> {
+    current().process.mm.lock().clone().ok_or(Errno::ENOMEM)
+}
+
+/// mmap(2).
+pub fn mmap(a: &Args) -> Result<i64> {
+    let flags = a.u32(3);
+    let file = if flags & flag::ANONYMOUS != 0 { None } else { Some(current().files().get(a.fd(4))?) };
+    mm()?.mmap(a.u64(0), a.u64(1), a.u32(2), flags, file, a.u64(5)).map(|p| p as i64)
+}
+
+/// munmap(2).
+pub fn munmap(a: &Args) -> Result<i64> {
+    mm()?.munmap(a.u64(0), a.u64(1)).map(|()| 0)
+}
+
+/// mprotect(2).
+pub fn mprotect(a: &Args) -> Result<i64> {
+    const GROWSDOWN: u32 = 0x0100_0000;
+    const GROWSUP: u32 = 0x0200_0000;
+    let prot = a.u32(2);
+    if prot & !(flag::PROT_MASK | GROWSDOWN | GROWSUP | 8) != 0 || prot & (GROWSDOWN | GROWSUP) == GROWSDOWN | GROWSUP {
+        return Err(Errno::EINVAL);
+    }
+    mm()?.mprotect(a.u64(0), a.u64(1), prot).map(|()| 0)
+}
+
+/// brk(2).
+pub fn brk(a: &Args) -> Result<i64> {
+    Ok(mm()?.brk(a.u64(0)) as i64)
+}
+
+/// mremap(2).
+pub fn mremap(a: &Args) -> Result<i64> {
+    mm()?.mremap(a.u64(0), a.u64(1), a.u64(2), a.u32(3), a.u64(4)).map(|p| p as i64)
+}
+
+/// madvise(2).
+pub fn madvise(a: &Args) -> Result<i64> {
+    mm()?.madvise(a.u64(0), a.u64(1), a.u32(2)).map(|()| 0)
+}
+
+/// msync(2).
+pub fn msync(a: &Args) -> Result<i64> {
+    mm()?.msync(a.u64(0), a.u64(1), a.u32(2)).map(|()| 0)
+}
+
+/// mincore(2).
+pub fn mincore(a: &Args) -> Result<i64> {
+    let v = mm()?.mincore(a.u64(0), a.u64(1))?;
+    uaccess::write_bytes(a.u64(2), &v)?;
+    Ok(0)
+}
+
+/// mlock(2), munlock(2), mlock2(2): the range is checked; host memory is never swapped for a guest's sake nor pinned.
+pub fn mlock(a: &Args) -> Result<i64> {
+    mm()?.check_covered(a.u64(0), a.u64(1)).map(|()| 0)
+}
+
+/// mlockall(2).
+pub fn mlockall(a: &Args) -> Result<i64> {
+    if a.u32(0) == 0 || a.u32(0) & !7 != 0 { Err(Errno::EINVAL) } else { Ok(0) }
+}
+
+/// munlockall(2).
+pub fn munlockall(_: &Args) -> Result<i64> {
+    Ok(0)
+}
+
+/// membarrier(2): the host's, over the threads of the calling host process.
+pub fn membarrier(a: &Args) -> Result<i64> {
+    if a.u32(1) != 0 {
+        return Err(counters::missing(324, Errno::EINVAL));
+    }
+    host::process::membarrier(a.u32(0)).map(|n| n as i64)
+}

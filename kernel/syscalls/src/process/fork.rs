@@ -1,0 +1,318 @@
+//! fork, vfork, clone, clone3 (clone(2)).
+
+use super::exit;
+use crate::Args;
+use abi::layout;
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
+use core_::counters;
+use core_::signal::{Action, SigHand, SigSet, sig};
+use core_::task::{Template, Thread, add_thread, new_process};
+use core_::uaccess::UserPtr;
+use core_::{Errno, Result, current};
+use host::sync::Once;
+use trap::thread::Kind;
+
+/// clone flags (`linux/sched.h`).
+pub mod flag {
+    pub const VM: u64 = 0x100;
+    pub const FS: u64 = 0x200;
+    pub const FILES: u64 = 0x400;
+    pub const SIGHAND: u64 = 0x800;
+    pub const PIDFD: u64 = 0x1000;
+    pub const PTRACE: u64 = 0x2000;
+    pub const VFORK: u64 = 0x4000;
+    pub const PARENT: u64 = 0x8000;
+    pub const THREAD: u64 = 0x1_0000;
+    pub const NEWNS: u64 = 0x2_0000;
+    pub const SYSVSEM: u64 = 0x4_0000;
+    pub const SETTLS: u64 = 0x8_0000;
+    pub const PARENT_SETTID: u64 = 0x10_0000;
+    pub const CHILD_CLEARTID: u64 = 0x20_0000;
+    pub const DETACHED: u64 = 0x40_0000;
+    pub const UNTRACED: u64 = 0x80_0000;
+    pub const CHILD_SETTID: u64 = 0x100_0000;
+    pub const NAMESPACES: u64 = 0x7e02_0000 | 0x80;
+    pub const IO: u64 = 0x8000_0000;
+    pub const CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+    pub const INTO_CGROUP: u64 = 0x2_0000_0000;
+}
+
+/// What clone and clone3 ask for.
+#[derive(Clone, Copy, Default)]
+struct Request {
+    flags: u64,
+    exit_signal: u32,
+    stack: u64,
+    parent_tid: u64,
+    child_tid: u64,
+    pidfd: u64,
+    tls: u64,
+}
+
+static NEW_PIDFD: Once<fn(Arc<core_::task::Process>) -> Arc<core_::file::File>> = Once::new();
+
+/// Sets what makes a pidfd (a module's business).
+pub fn on_pidfd(f: &'static fn(Arc<core_::task::Process>) -> Arc<core_::file::File>) {
+    NEW_PIDFD.set(f);
+}
+
+/// A new descriptor for `p`.
+///
+/// # Errors
+/// `EMFILE`.
+pub(super) fn pidfd(p: Arc<core_::task::Process>) -> Result<i32> {
+    let make = NEW_PIDFD.get().ok_or(Errno::ENOSYS)?;
+    current().files().add(make(p), true)
+}
+
+/// fork(2).
+pub fn fork(_: &Args) -> Result<i64> {
+    clone_(Request { exit_signal: sig::CHLD, ..Request::default() })
+}
+
+/// vfork(2).
+pub fn vfork(_: &Args) -> Result<i64> {
+    clone_(Request { flags: flag::VM | flag::VFORK, exit_signal: sig::CHLD, ..Request::default() })
+}
+
+/// clone(2): flags, stack, parent_tid, child_tid, tls.
+pub fn clone(a: &Args) -> Result<i64> {
+    let flags = a.u64(0) & !0xff & 0xffff_ffff;
+    clone_(Request {
+        flags,
+        exit_signal: a.u32(0) & 0xff,
+        stack: a.u64(1),
+        parent_tid: a.u64(2),
+        child_tid: a.u64(3),
+        // PIDFD shares the parent_tid argument in clone(2).
+        pidfd: a.u64(2),
+        tls: a.u64(4),
+    })
+}
+
+/// clone3(2): struct clone_args and its size.
+pub fn clone3(a: &Args) -> Result<i64> {
+    let size = a.u64(1) as usize;
+    if size < 64 {
+        return Err(Errno::EINVAL);
+    }
+    if size > 4096 {
+        return Err(Errno::E2BIG);
+    }
+    let raw = core_::uaccess::read_bytes(a.u64(0), size)?;
+    if raw.get(88..).is_some_and(|rest| rest.iter().any(|b| *b != 0)) {
+        return Err(Errno::E2BIG);
+    }
+    let word = |i: usize| {
+        let mut w = [0; 8];
+        match raw.get(i * 8..i * 8 + 8) {
+            Some(b) => w.copy_from_slice(b),
+            None => return 0,
+        }
+        u64::from_le_bytes(w)
+    };
+    let (flags, exit_signal, stack, stack_size) = (word(0), word(4), word(5), word(6));
+    if flags & 0xff != 0 || flags & flag::DETACHED != 0 || exit_signal > 64 || (stack == 0) != (stack_size == 0) {
+        return Err(Errno::EINVAL);
+    }
+    if flags & (flag::THREAD | flag::PARENT) != 0 && exit_signal != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if word(8) != 0 || word(9) != 0 {
+        return Err(counters::missing(435, Errno::EINVAL));
+    }
+    if stack != 0 && !layout::user_range_ok(stack, stack_size) {
+        return Err(Errno::EFAULT);
+    }
+    clone_(Request {
+        flags,
+        exit_signal: exit_signal as u32,
+        stack: stack.wrapping_add(stack_size),
+        pidfd: word(1),
+        child_tid: word(2),
+        parent_tid: word(3),
+        tls: word(7),
+    })
+}
+
+fn check(r: &Request) -> Result<()> {
+    use flag::*;
+    let f = r.flags;
+    // One line for each rule of clone(2)'s EINVAL list.
+    #[allow(clippy::nonminimal_bool)]
+    let bad = (f & SIGHAND != 0 && f & VM == 0)
+        || (f & THREAD != 0 && f & SIGHAND == 0)
+        || (f & CLEAR_SIGHAND != 0 && f & SIGHAND != 0)
+        || (f & NEWNS != 0 && f & FS != 0)
+        || (f & PIDFD != 0 && f & (DETACHED | THREAD) != 0)
+        || r.exit_signal > 64;
+    if bad {
+        return Err(Errno::EINVAL);
+    }
+    if f & NAMESPACES != 0 {
+        return Err(counters::missing(56, Errno::EINVAL));
+    }
+    if f & INTO_CGROUP != 0 {
+        return Err(counters::missing(435, Errno::EINVAL));
+    }
+    if f & SETTLS != 0 && r.tls >= 1 << 47 {
+        return Err(Errno::EPERM);
+    }
+    Ok(())
+}
+
+fn clone_(r: Request) -> Result<i64> {
+    use flag::*;
+    check(&r)?;
+    let me = current();
+    let vfork = r.flags & VM != 0 && r.flags & VFORK != 0 && r.flags & THREAD == 0;
+    if r.flags & THREAD == 0 && r.flags & VM != 0 && !vfork {
+        // A process that shares its parent's memory and runs at the same time (LinuxThreads).
+        return Err(counters::missing(56, Errno::EINVAL));
+    }
+    if me.process.is_exiting() {
+        return Err(Errno::ERESTARTNOINTR);
+    }
+    let slot = trap::thread::alloc_slot()?;
+    match build(me, &r, slot) {
+        Ok(child) => start(me, &r, child, vfork),
+        Err(e) => {
+            trap::thread::free_slot(slot);
+            Err(e)
+        }
+    }
+}
+
+/// Makes the child's objects and its context; nothing runs yet.
+fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
+    use flag::*;
+    let files = if r.flags & FILES != 0 { me.files() } else { me.files().fork() };
+    let fs = if r.flags & FS != 0 { me.fs() } else { me.fs().fork() };
+    let comm = *me.comm.lock();
+    let mask = SigSet(me.mask.load(Ordering::Relaxed));
+    let (tid, process) = if r.flags & THREAD != 0 {
+        let tid = core_::task::TREE.lock().alloc_pid()?;
+        (tid, me.process.clone())
+    } else {
+        let hand = me.process.sighand.lock().clone();
+        let sighand = if r.flags & SIGHAND != 0 {
+            hand
+        } else {
+            let mut actions = *hand.actions.lock();
+            if r.flags & CLEAR_SIGHAND != 0 {
+                for a in &mut actions {
+                    if a.handler != Action::IGN {
+                        *a = Action::default();
+                    }
+                }
+            }
+            Arc::new(SigHand::new(actions))
+        };
+        let parent = &me.process;
+        let ppid = if r.flags & PARENT != 0 { parent.ppid() } else { parent.pid };
+        let mm = parent.mm.lock().clone();
+        let p = new_process(Template {
+            ppid,
+            pgid: parent.pgid(),
+            session: Some(parent.session()),
+            sighand,
+            mm,
+            rlimits: *parent.rlimits.lock(),
+            exit_signal: if r.flags & PARENT != 0 { parent.exit_signal.load(Ordering::Relaxed) } else { r.exit_signal },
+            spawn_id: 0,
+            nice: parent.nice.load(Ordering::Relaxed),
+        })?;
+        p.dumpable.store(parent.dumpable.load(Ordering::Relaxed), Ordering::Relaxed);
+        p.oom_score_adj.store(parent.oom_score_adj.load(Ordering::Relaxed), Ordering::Relaxed);
+        (p.pid, p)
+    };
+    let child = Arc::new(Thread::new(tid, process, slot, me.cred(), files, fs, comm, mask));
+    if r.flags & VM == 0 || r.flags & VFORK != 0 {
+        *child.altstack.lock() = *me.altstack.lock();
+    }
+    if r.flags & SETTLS != 0 {
+        child.start_fs.store(r.tls, Ordering::Relaxed);
+    }
+    if r.flags & CHILD_CLEARTID != 0 {
+        child.clear_child_tid.store(r.child_tid, Ordering::Relaxed);
+    }
+    if r.flags & CHILD_SETTID != 0 {
+        child.start_settid.store(r.child_tid, Ordering::Relaxed);
+    }
+    let c = trap::context::fresh(slot);
+    c.copy_from(trap::context::current());
+    c.regs.rax = 0;
+    c.regs.orig_rax = u64::MAX;
+    if r.stack != 0 {
+        c.regs.rsp = r.stack;
+    }
+    Ok(child)
+}
+
+fn start(me: &Thread, r: &Request, child: Arc<Thread>, vfork: bool) -> Result<i64> {
+    use flag::*;
+    let (slot, tid) = (child.slot(), child.tid());
+    if r.flags & PARENT_SETTID != 0 {
+        UserPtr::<u32>::new(r.parent_tid).write(tid).or_else(|e| abandon(&child, slot, e))?;
+    }
+    let fd = if r.flags & PIDFD != 0 {
+        let fd = pidfd(child.process.clone()).or_else(|e| abandon(&child, slot, e))?;
+        UserPtr::<i32>::new(r.pidfd).write(fd).or_else(|e| {
+            let _ = me.files().remove(fd);
+            abandon(&child, slot, e)
+        })?;
+        Some(fd)
+    } else {
+        None
+    };
+    host::thread::set_current(slot, child.clone());
+    add_thread(&child);
+    let entry = trap::thread::entry();
+    if vfork {
+        counters::FORKS.add(1);
+        child.borrowed.store(true, Ordering::Relaxed);
+        let done = child.process.clone();
+        drop(child);
+        trap::thread::lend(slot, entry);
+        trap::thread::free_slot(slot);
+        return Ok(i64::from(done.pid));
+    }
+    let made = if r.flags & THREAD != 0 {
+        counters::THREADS.add(1);
+        trap::thread::spawn(Kind::Thread, slot, entry)
+    } else {
+        counters::FORKS.add(1);
+        // The tree and the host's copy must be of the same moment: no other thread maps in between.
+        let mm = me.process.mm.lock().clone();
+        match mm {
+            Some(mm) => {
+                let (copy, held) = mm.fork_locked();
+                *child.process.mm.lock() = Some(copy);
+                let made = trap::thread::spawn(Kind::Process, slot, entry);
+                drop(held);
+                made
+            }
+            None => Err(Errno::EAGAIN),
+        }
+    };
+    match made {
+        Ok(_) => Ok(i64::from(tid)),
+        Err(e) => {
+            if let Some(fd) = fd {
+                let _ = me.files().remove(fd);
+            }
+            core_::task::thread_gone(&child);
+            abandon(&child, slot, e)
+        }
+    }
+}
+
+/// Undoes a child that never ran.
+fn abandon<T>(child: &Arc<Thread>, slot: u32, e: Errno) -> Result<T> {
+    if child.tid() == child.process.pid {
+        exit::forget(&child.process);
+    }
+    trap::thread::free_slot(slot);
+    Err(e)
+}

@@ -1,0 +1,8 @@
+//! Life of processes: fork, exec, exit, wait.
+
+pub mod exec;
+pub mod exit;
+pub mod fork;
+pub mod ids;
+pub mod pidfd;
+pub mod wait;

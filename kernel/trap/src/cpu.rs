@@ -1,0 +1,224 @@
+//! Processor features and vector state.
+
+use crate::context::{Context, XSAVE_MAX, XsaveArea, offset};
+use core::arch::asm;
+use core::arch::x86_64::{__cpuid, __cpuid_count};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// XSAVE components that a guest has: the host's, without AMX tiles and PKRU.
+static XMASK: AtomicU64 = AtomicU64::new(3);
+/// Size of the XSAVE area for the host's enabled components.
+static XSIZE: AtomicU32 = AtomicU32::new(576);
+
+const PKRU: u64 = 1 << 9;
+const AMX: u64 = 3 << 17;
+
+/// Looks at the processor.
+///
+/// # Errors
+/// A sentence on what is missing.
+pub fn init() -> Result<(), &'static str> {
+    let one = __cpuid(1);
+    if one.ecx & (1 << 27) == 0 {
+        return Err("the host does not enable XSAVE");
+    }
+    let xcr0: u64;
+    // SAFETY: OSXSAVE is set, so xgetbv is enabled.
+    unsafe {
+        let (lo, hi): (u32, u32);
+        asm!("xgetbv", in("ecx") 0, out("eax") lo, out("edx") hi, options(nomem, nostack));
+        xcr0 = u64::from(hi) << 32 | u64::from(lo);
+    }
+    let mask = xcr0 & !(PKRU | AMX);
+    // Standard format: the area ends where the last component does.
+    let mut size = 576u32;
+    for i in 2..63 {
+        if mask & (1 << i) != 0 {
+            let c = __cpuid_count(0xd, i);
+            size = size.max(c.ebx + c.eax);
+        }
+    }
+    if size as usize > XSAVE_MAX {
+        return Err("the processor's vector state is larger than this kernel has room for");
+    }
+    XMASK.store(mask, Ordering::Relaxed);
+    XSIZE.store(size, Ordering::Relaxed);
+    Ok(())
+}
+
+/// True where the processor and the host offer memory protection keys.
+#[must_use]
+pub fn has_pku() -> bool {
+    __cpuid(0).eax >= 7 && __cpuid_count(7, 0).ecx & (1 << 4) != 0
+}
+
+/// Components that a guest's vector state may have.
+#[must_use]
+pub fn xmask() -> u64 {
+    XMASK.load(Ordering::Relaxed)
+}
+
+/// Bytes of a guest's vector state.
+#[must_use]
+pub fn xsize() -> usize {
+    XSIZE.load(Ordering::Relaxed) as usize
+}
+
+/// The initial vector state: nothing in use, x87 and MXCSR at their defaults.
+pub fn init_xsave(area: &mut XsaveArea) {
+    area.0[..576].fill(0);
+    area.0[0..2].copy_from_slice(&0x37fu16.to_le_bytes());
+    area.0[24..28].copy_from_slice(&0x1f80u32.to_le_bytes());
+    // XSTATE_BV = SSE: MXCSR is loaded from the area, everything else takes its initial value.
+    area.0[512..520].copy_from_slice(&2u64.to_le_bytes());
+}
+
+/// Makes the context complete: the vector state of a gate system call goes from the registers into the area, and the next
+/// exit restores all of it. Needed before a signal frame is built.
+pub fn make_full(c: &mut Context) {
+    if c.full != 0 {
+        return;
+    }
+    let mask = xmask();
+    c.xsave.0[512..576].fill(0);
+    // SAFETY: loads the 16 saved registers, then saves the whole state to an aligned area of sufficient size.
+    unsafe {
+        asm!(
+            "movaps xmm0, [{c} + {x}]", "movaps xmm1, [{c} + {x} + 16]",
+            "movaps xmm2, [{c} + {x} + 32]", "movaps xmm3, [{c} + {x} + 48]",
+            "movaps xmm4, [{c} + {x} + 64]", "movaps xmm5, [{c} + {x} + 80]",
+            "movaps xmm6, [{c} + {x} + 96]", "movaps xmm7, [{c} + {x} + 112]",
+            "movaps xmm8, [{c} + {x} + 128]", "movaps xmm9, [{c} + {x} + 144]",
+            "movaps xmm10, [{c} + {x} + 160]", "movaps xmm11, [{c} + {x} + 176]",
+            "movaps xmm12, [{c} + {x} + 192]", "movaps xmm13, [{c} + {x} + 208]",
+            "movaps xmm14, [{c} + {x} + 224]", "movaps xmm15, [{c} + {x} + 240]",
+            "xsave64 [{c} + {area}]",
+            c = in(reg) core::ptr::from_mut(c),
+            x = const offset::XMM,
+            area = const offset::XSAVE,
+            in("eax") mask as u32, in("edx") (mask >> 32) as u32,
+            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, out("xmm4") _, out("xmm5") _,
+            out("xmm6") _, out("xmm7") _, out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
+            out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,
+            options(nostack),
+        );
+    }
+    c.full = 1;
+}
+
+/// Takes over a vector state that an application supplied (sigreturn): `bytes` in XSAVE's standard format, or the 512
+/// bytes of FXSAVE. What the processor would refuse is corrected, so that XRSTOR can not fault (A10).
+pub fn set_xsave(c: &mut Context, bytes: &[u8]) {
+    let n = bytes.len().min(xsize());
+    c.xsave.0[..n].copy_from_slice(&bytes[..n]);
+    let mut bv = [0u8; 8];
+    if n >= 576 {
+        bv.copy_from_slice(&c.xsave.0[512..520]);
+    } else {
+        bv = 3u64.to_le_bytes();
+    }
+    let bv = u64::from_le_bytes(bv) & xmask();
+    c.xsave.0[512..520].copy_from_slice(&bv.to_le_bytes());
+    c.xsave.0[520..576].fill(0);
+    let mut mxcsr = [0u8; 4];
+    mxcsr.copy_from_slice(&c.xsave.0[24..28]);
+    let mxcsr = u32::from_le_bytes(mxcsr) & 0xffff;
+    c.xsave.0[24..28].copy_from_slice(&mxcsr.to_le_bytes());
+    c.full = 1;
+}
+
+/// Text of /proc/cpuinfo for `cpus` processors, from CPUID.
+#[must_use]
+pub fn cpuinfo(cpus: u32) -> alloc::string::String {
+    use core::fmt::Write;
+    let mut brand = [0u8; 48];
+    for i in 0..3u32 {
+        let c = __cpuid(0x8000_0002 + i);
+        for (j, w) in [c.eax, c.ebx, c.ecx, c.edx].into_iter().enumerate() {
+            let at = i as usize * 16 + j * 4;
+            brand[at..at + 4].copy_from_slice(&w.to_le_bytes());
+        }
+    }
+    let v = __cpuid(0);
+    let mut vendor = [0u8; 12];
+    for (i, w) in [v.ebx, v.edx, v.ecx].into_iter().enumerate() {
+        vendor[i * 4..i * 4 + 4].copy_from_slice(&w.to_le_bytes());
+    }
+    let one = __cpuid(1);
+    let (seven, ext) = (__cpuid_count(7, 0), __cpuid(0x8000_0001));
+    let base = (one.eax >> 8) & 15;
+    let family = if base == 15 { base + ((one.eax >> 20) & 255) } else { base };
+    let model = (one.eax >> 4) & 15 | ((one.eax >> 16) & 15) << 4;
+    let mut flags = alloc::string::String::new();
+    let mut add = |word: u32, names: &[(u32, &str)]| {
+        for (bit, name) in names {
+            if word & (1 << bit) != 0 {
+                let _ = write!(flags, " {name}");
+            }
+        }
+    };
+    add(
+        one.edx,
+        &[
+            (0, "fpu"),
+            (4, "tsc"),
+            (8, "cx8"),
+            (15, "cmov"),
+            (19, "clflush"),
+            (23, "mmx"),
+            (24, "fxsr"),
+            (25, "sse"),
+            (26, "sse2"),
+            (28, "ht"),
+        ],
+    );
+    add(ext.edx, &[(11, "syscall"), (20, "nx"), (27, "rdtscp"), (29, "lm")]);
+    add(
+        one.ecx,
+        &[
+            (0, "pni"),
+            (1, "pclmulqdq"),
+            (9, "ssse3"),
+            (12, "fma"),
+            (13, "cx16"),
+            (19, "sse4_1"),
+            (20, "sse4_2"),
+            (22, "movbe"),
+            (23, "popcnt"),
+            (25, "aes"),
+            (26, "xsave"),
+            (28, "avx"),
+            (29, "f16c"),
+            (30, "rdrand"),
+            (31, "hypervisor"),
+        ],
+    );
+    add(
+        seven.ebx,
+        &[
+            (3, "bmi1"),
+            (5, "avx2"),
+            (8, "bmi2"),
+            (9, "erms"),
+            (16, "avx512f"),
+            (17, "avx512dq"),
+            (18, "rdseed"),
+            (19, "adx"),
+            (28, "avx512cd"),
+            (29, "sha_ni"),
+            (30, "avx512bw"),
+            (31, "avx512vl"),
+        ],
+    );
+    let text = |b: &[u8]| alloc::string::String::from_utf8_lossy(b).trim_matches(|c| c == '\0' || c == ' ').into();
+    let (brand, vendor): (alloc::string::String, alloc::string::String) = (text(&brand), text(&vendor));
+    let mut s = alloc::string::String::new();
+    for cpu in 0..cpus {
+        let _ = write!(
+            s,
+            "processor\t: {cpu}\nvendor_id\t: {vendor}\ncpu family\t: {family}\nmodel\t\t: {model}\nmodel name\t: {brand}\nstepping\t: {}\ncpu MHz\t\t: 1000.000\nphysical id\t: 0\nsiblings\t: {cpus}\ncore id\t\t: {cpu}\ncpu cores\t: {cpus}\nfpu\t\t: yes\nflags\t\t:{flags}\nclflush size\t: 64\naddress sizes\t: 46 bits physical, 48 bits virtual\n\n",
+            one.eax & 15
+        );
+    }
+    s
+}

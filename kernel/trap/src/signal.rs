@@ -1,0 +1,249 @@
+//! Host signals: what they interrupted, and what follows.
+
+use crate::context::{self, Exit};
+use crate::gate;
+use abi::layout;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+/// The low half of the XRSTOR mask, for the assembly that resumes interrupted kernel code.
+#[unsafe(no_mangle)]
+pub static XMASK_LOW: AtomicU32 = AtomicU32::new(3);
+
+const SIGILL: u32 = 4;
+const SIGTRAP: u32 = 5;
+const SIGBUS: u32 = 7;
+const SIGFPE: u32 = 8;
+const SIGSEGV: u32 = 11;
+const SIGSYS: u32 = 31;
+/// `core::signal::KICK`: SIGURG.
+pub const KICK: u32 = 23;
+const SYS_USER_DISPATCH: i32 = 2;
+const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
+
+/// The x86-64 ucontext as the host lays it out (`asm/ucontext.h`, `asm/sigcontext.h`).
+#[repr(C)]
+pub struct UContext {
+    flags: u64,
+    link: u64,
+    stack: [u64; 3],
+    pub r8: u64,
+    pub r9: u64,
+    pub r10: u64,
+    pub r11: u64,
+    pub r12: u64,
+    pub r13: u64,
+    pub r14: u64,
+    pub r15: u64,
+    pub rdi: u64,
+    pub rsi: u64,
+    pub rbp: u64,
+    pub rbx: u64,
+    pub rdx: u64,
+    pub rax: u64,
+    pub rcx: u64,
+    pub rsp: u64,
+    pub rip: u64,
+    pub eflags: u64,
+    cs: u64,
+    err: u64,
+    trapno: u64,
+    oldmask: u64,
+    cr2: u64,
+    fpstate: *const u8,
+}
+
+/// The parts of siginfo_t that are looked at.
+#[repr(C)]
+pub struct Info {
+    signo: i32,
+    errno: i32,
+    code: i32,
+    pad: i32,
+    addr: u64,
+    syscall: i32,
+    arch: u32,
+}
+
+/// Goes back to the spine (`enter_user` returns).
+const TO_SPINE: u32 = 0;
+/// Goes on where the signal came.
+const RESUME: u32 = 1;
+
+/// Decides what a host signal means. On the alternate stack, guard open; may not sleep, allocate or lock.
+///
+/// The order of the questions matters: the gate and exit ranges come before the mode flag, because the flag
+/// changes inside them.
+pub extern "C" fn lodger_handle_signal(sig: u32, info: &Info, uc: &mut UContext) -> u32 {
+    let code = gate::code();
+    let page = host::thread::trusted();
+    let rip = uc.rip;
+    if (code.gate_start..code.gate_end).contains(&rip) {
+        // On the way in: the spine looks for work before it goes out again.
+        if sig == KICK {
+            return RESUME;
+        }
+        die(sig, info, uc, "a fault in the gate");
+    }
+    if (code.exit_start..code.exit_end).contains(&rip) {
+        page.selector.store(0, Ordering::Relaxed);
+        page.in_user.store(0, Ordering::Relaxed);
+        let c = context::current();
+        if c.full == 0 {
+            keep_upper_halves(c, uc);
+        }
+        c.set_exit(if sig == KICK {
+            Exit::Interrupted
+        } else {
+            // The registers to be loaded are bad (a non-canonical address): the application's fault.
+            Exit::Fault { sig, code: 0x80, addr: 0, err: uc.err, trapno: uc.trapno }
+        });
+        return TO_SPINE;
+    }
+    if page.in_user.load(Ordering::Relaxed) == 0 {
+        return in_kernel(sig, info, uc);
+    }
+    // A second kick in the first instructions of this very handler, before the flag below has changed: the first one is on its
+    // way to look for work. (An application that has jumped into the guest kernel's text merely does not hear of this kick.)
+    if sig == KICK && (layout::KERNEL_BASE..layout::HEAP_BASE).contains(&rip) {
+        return RESUME;
+    }
+    // Application code was interrupted. From here on host calls are the guest kernel's.
+    page.selector.store(0, Ordering::Relaxed);
+    page.in_user.store(0, Ordering::Relaxed);
+    page.trap_entries.store(page.trap_entries.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    let c = context::current();
+    save(c, uc);
+    c.set_exit(match sig {
+        KICK => Exit::Interrupted,
+        SIGSYS if info.code == SYS_USER_DISPATCH && info.arch == AUDIT_ARCH_X86_64 => Exit::Syscall,
+        // int 0x80 from 64-bit code: this guest has no 32-bit interface; without one Linux gives a general protection fault.
+        SIGSYS => Exit::Fault { sig: SIGSEGV, code: 0x80, addr: 0, err: 0, trapno: 13 },
+        _ => Exit::Fault { sig, code: info.code, addr: info.addr, err: uc.err, trapno: uc.trapno },
+    });
+    TO_SPINE
+}
+
+/// A signal that came while the guest kernel ran.
+fn in_kernel(sig: u32, info: &Info, uc: &mut UContext) -> u32 {
+    match sig {
+        KICK => {
+            if let Some(rip) = host::interruptible::abort(uc.rip) {
+                uc.rip = rip;
+            }
+            RESUME
+        }
+        SIGSEGV | SIGBUS => match host::user::fixup(uc.rip) {
+            Some(rip) => {
+                uc.rip = rip;
+                RESUME
+            }
+            None => die(sig, info, uc, "a fault in the guest kernel"),
+        },
+        // Single-stepping through the gate: the flag goes (A13).
+        SIGTRAP => {
+            uc.eflags &= !0x100;
+            RESUME
+        }
+        _ => die(sig, info, uc, "an exception in the guest kernel"),
+    }
+}
+
+/// An exit after a gate call was interrupted: the host has put the vector registers back to their initial state, so what
+/// had stayed in them comes from its frame, and the low halves from the context.
+fn keep_upper_halves(c: &mut context::Context, uc: &UContext) {
+    const XMM: usize = 160;
+    const SSE: u8 = 2;
+    copy_vector_state(c, uc);
+    c.xsave.0[XMM..XMM + 256].copy_from_slice(&c.xmm.0);
+    c.xsave.0[512] |= SSE;
+    c.full = 1;
+}
+
+/// Copies the interrupted registers and vector state into the thread's context.
+fn save(c: &mut context::Context, uc: &UContext) {
+    let r = &mut c.regs;
+    (r.r15, r.r14, r.r13, r.r12) = (uc.r15, uc.r14, uc.r13, uc.r12);
+    (r.r11, r.r10, r.r9, r.r8) = (uc.r11, uc.r10, uc.r9, uc.r8);
+    (r.rbp, r.rbx, r.rax, r.rcx) = (uc.rbp, uc.rbx, uc.rax, uc.rcx);
+    (r.rdx, r.rsi, r.rdi) = (uc.rdx, uc.rsi, uc.rdi);
+    (r.rip, r.rsp, r.eflags) = (uc.rip, uc.rsp, uc.eflags);
+    copy_vector_state(c, uc);
+    c.full = 1;
+}
+
+/// Takes the vector state out of a host frame.
+fn copy_vector_state(c: &mut context::Context, uc: &UContext) {
+    let n = crate::cpu::xsize();
+    if uc.fpstate.is_null() {
+        crate::cpu::init_xsave(&mut c.xsave);
+    } else {
+        // SAFETY: the host wrote an XSAVE area of at least this size here (boot computed the size from CPUID); it lies on
+        // this thread's alternate stack.
+        c.xsave.0[..n].copy_from_slice(unsafe { core::slice::from_raw_parts(uc.fpstate, n) });
+        // Only components that a guest has; the rest of the header must be zero for XRSTOR.
+        let mut bv = [0u8; 8];
+        bv.copy_from_slice(&c.xsave.0[512..520]);
+        let bv = u64::from_le_bytes(bv) & crate::cpu::xmask();
+        c.xsave.0[512..520].copy_from_slice(&bv.to_le_bytes());
+        c.xsave.0[520..576].fill(0);
+    }
+}
+
+fn die(sig: u32, info: &Info, uc: &UContext, what: &str) -> ! {
+    use core::fmt::Write;
+    let mut text = Text { buf: [0; 400], len: 0 };
+    let _ = write!(
+        text,
+        "{what}: signal {sig} code {} at rip {:#x} rsp {:#x} address {:#x} error {:#x} rdi {:#x} rsi {:#x}",
+        info.code, uc.rip, uc.rsp, info.addr, uc.err, uc.rdi, uc.rsi
+    );
+    panic!("{}", core::str::from_utf8(&text.buf[..text.len]).unwrap_or(what));
+}
+
+/// A fixed buffer to format into: the allocator may be what is broken.
+struct Text {
+    buf: [u8; 400],
+    len: usize,
+}
+
+impl core::fmt::Write for Text {
+    fn write_str(&mut self, s: &str) -> core::fmt::Result {
+        let n = s.len().min(self.buf.len() - self.len);
+        self.buf[self.len..self.len + n].copy_from_slice(&s.as_bytes()[..n]);
+        self.len += n;
+        Ok(())
+    }
+}
+
+#[repr(C)]
+struct KernelSigaction {
+    handler: u64,
+    flags: u64,
+    restorer: u64,
+    mask: u64,
+}
+
+/// Installs the handler for every host signal that means something; inherited by all guest-machine processes.
+///
+/// # Errors
+/// The host's.
+pub fn install() -> host::Result<()> {
+    const SA_SIGINFO: u64 = 4;
+    const SA_ONSTACK: u64 = 0x0800_0000;
+    const SA_NODEFER: u64 = 0x4000_0000;
+    const SA_RESTORER: u64 = 0x0400_0000;
+    XMASK_LOW.store(crate::cpu::xmask() as u32, Ordering::Relaxed);
+    for sig in [SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, KICK] {
+        // No mask and NODEFER: a handler never returns by rt_sigreturn, so nothing would undo a mask. The host insists on
+        // a restorer's being named; it is never reached.
+        let act = KernelSigaction {
+            handler: gate::code().signal,
+            flags: SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTORER,
+            restorer: gate::code().signal,
+            mask: 0,
+        };
+        // SAFETY: the structure is the host's `struct kernel_sigaction`; the handler follows its contract.
+        host::Errno::from_ret(unsafe { host::syscall!(rt_sigaction, sig, &raw const act, 0, 8) })?;
+    }
+    Ok(())
+}

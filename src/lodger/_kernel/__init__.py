@@ -1,0 +1,1 @@
+"""The guest-kernel ELF, put here by the build."""

@@ -1,0 +1,117 @@
+"""plan.py decides: configuration + root file system + policy -> BootPlan. It starts nothing."""
+
+from __future__ import annotations
+
+import os
+
+from lodger._record import record
+from lodger.boot import wire
+from lodger.errors import ConfigError
+from lodger.image import tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lodger.config.machine import MachineConfig
+    from lodger.image.tree import Step
+
+_MOUNTS = {
+    tree.OVERLAY: wire.MOUNT_OVERLAY,
+    tree.HOST_RO: wire.MOUNT_HOST_RO,
+    tree.HOST_RW: wire.MOUNT_HOST_RW,
+    tree.TMPFS: wire.MOUNT_TMPFS,
+    tree.PROC: wire.MOUNT_PROC,
+    tree.DEV: wire.MOUNT_DEV,
+    tree.SYS: wire.MOUNT_SYS,
+}
+_NODES = {tree.DIRECTORY: wire.NODE_DIRECTORY, tree.FILE: wire.NODE_FILE, tree.SYMLINK: wire.NODE_SYMLINK}
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@record(frozen=True)
+class BootPlan:
+    """Everything decided; the monitor only carries it out."""
+
+    config: MachineConfig
+    guard: str
+    """the guard in force: never "auto" """
+    steps: tuple[Step, ...]
+    env: tuple[tuple[str, str], ...]
+    """what a command's environment starts from"""
+
+    def directories(self) -> list[tuple[str, bool]]:
+        """(host directory, writable) of everything that the guest may reach."""
+        return [(s.source, s.writable) for s in self.steps if isinstance(s, tree.Mount) and s.on_host]
+
+
+def plan(config: MachineConfig) -> BootPlan:
+    """Decide. Raises ConfigError for what this host cannot do."""
+    if config.rootfs == "host":
+        from lodger.image.hostroot import host_root, interpreter_path
+
+        steps = host_root(config.hostname)
+        search = ":".join([*interpreter_path(), SYSTEM_PATH])
+    else:
+        from lodger.image.directory import directory_root
+
+        steps = directory_root(config.rootfs)
+        search = SYSTEM_PATH
+    for volume in config.volumes:
+        steps.append(tree.Mount(tree.HOST_RO if volume.read_only else tree.HOST_RW, volume.target, volume.source))
+    base = {"PATH": search, "LANG": "C.UTF-8", **dict(config.env)}
+    return BootPlan(config, choose_guard(config), tuple(steps), tuple(base.items()))
+
+
+def choose_guard(config: MachineConfig) -> str:
+    """The guard in force. Raises ConfigError when "pkey" was asked for and the processor has no keys."""
+    from lodger.host.features import has_pkeys
+
+    if config.guard == "none":
+        return "none"
+    keys = has_pkeys()
+    if config.guard == "auto":
+        return "pkey" if keys else "none"
+    if not keys:
+        raise ConfigError(
+            "guard='pkey' needs memory protection keys, which this processor or host does not offer: "
+            "use guard='none' (lodger doctor says what that means)"
+        )
+    return config.guard
+
+
+def boot_packet(plan: BootPlan, *, landlock: bool, debug: bool, trace: bool, fds: dict[str, int]) -> bytes:
+    """BOOT. ``fds`` gives each descriptor's index: kernel, ram, landlock, trace."""
+    config = plan.config
+    flags = (
+        (wire.FLAG_TRACE if trace else 0)
+        | (wire.FLAG_DEBUG_LOG if debug else 0)
+        | (wire.FLAG_LANDLOCK if landlock else 0)
+    )
+    return wire.encode(
+        wire.BOOT, 1, wire.VERSION, config.memory, config.pids, config.cpus, config.hostname,
+        wire.MONITOR_NUMBERS[config.monitor], wire.GUARD_NUMBERS[plan.guard], wire.SPACES_NUMBERS[config.spaces],
+        flags, os.getuid(), os.getgid(), fds["kernel"], fds["ram"], fds.get("landlock", wire.NO_FD),
+        fds.get("trace", wire.NO_FD), config.max_files, config.disk, os.urandom(16),
+    )  # fmt: skip
+
+
+def step_packet(step: Step, ident: int, fd_index: int) -> bytes:
+    """MOUNT or NODE."""
+    if isinstance(step, tree.Mount):
+        return wire.encode(wire.MOUNT, ident, _MOUNTS[step.kind], step.target, step.source, fd_index)
+    return wire.encode(wire.NODE, ident, _NODES[step.kind], step.path, step.mode, step.uid, step.gid, step.content)
+
+
+def home_of(uid: int, rootfs: str) -> str:
+    """HOME of a guest user: /root, or what the root file system's passwd says, or "/"."""
+    if uid == 0:
+        return "/root"
+    try:
+        with open("/etc/passwd" if rootfs == "host" else os.path.join(rootfs, "etc/passwd"), "rb") as file:
+            for line in file:
+                parts = line.split(b":")
+                if len(parts) > 5 and parts[2] == str(uid).encode():
+                    return os.fsdecode(parts[5]) or "/"
+    except OSError:
+        pass
+    return "/"

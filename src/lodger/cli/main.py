@@ -1,0 +1,68 @@
+"""``lodger VERB``: finds the verb and turns errors into one line and an exit status."""
+
+from __future__ import annotations
+
+import sys
+
+from lodger.errors import LodgerError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+OWN_ERROR = 125
+
+USAGE = """\
+usage: lodger VERB ...
+
+  run [OPTIONS] [--] CMD [ARG...]   run a command in a virtual machine   (lodger run --help)
+  doctor [--json]                   what this host offers, what follows, what to do
+  syscalls [--json]                 every Linux system call and how far it is supported
+  version                           versions of Lodger and its guest kernel
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb; its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0 if words else OWN_ERROR
+    if words[0] == "--version":
+        words[0] = "version"
+    verb = _verb(words[0])
+    if verb is None:
+        print(f"lodger: there is no verb {words[0]!r}; lodger --help lists them", file=sys.stderr)
+        return OWN_ERROR
+    try:
+        return verb(words[1:])
+    except LodgerError as error:
+        print(f"lodger: {error}", file=sys.stderr)
+        return OWN_ERROR
+    except BrokenPipeError:
+        # The reader of our output went away (lodger syscalls | head): not worth a word.
+        sys.stderr.close()
+        return OWN_ERROR
+    except KeyboardInterrupt:
+        return 130
+
+
+def _verb(name: str) -> Callable[[list[str]], int] | None:
+    # Imports are here because each verb costs only its own start-up time.
+    if name == "run":
+        from lodger.cli.run import run
+
+        return run
+    if name == "doctor":
+        from lodger.cli.doctor import doctor
+
+        return doctor
+    if name == "syscalls":
+        from lodger.cli.syscalls import syscalls
+
+        return syscalls
+    if name == "version":
+        from lodger.cli.version import version
+
+        return version
+    return None

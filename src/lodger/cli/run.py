@@ -1,0 +1,250 @@
+"""``lodger run``: a command in a fresh VM, with this terminal or these pipes as its own."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+
+from lodger.cli.options import Option, listing, parse
+from lodger.config.parse import seconds, volume_spec
+from lodger.errors import ConfigError, SpawnError
+from lodger.host import signals as signal
+from lodger.machine.vm import VM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from lodger.cli.options import Values
+    from lodger.machine.vm import Process
+
+TIMED_OUT, OWN_ERROR, NOT_EXECUTABLE, NOT_FOUND = 124, 125, 126, 127
+
+OPTIONS = (
+    Option("--rootfs", "value", "root file system: 'host' (default) or a directory", meta="host|DIR"),
+    Option("--volume", "list", "show a host directory in the guest", "-v", meta="SRC:DST[:ro]"),
+    Option("--env", "list", "set a variable; K alone takes the host's value", "-e", meta="K[=V]"),
+    Option("--workdir", "value", "directory to start in (default /)", "-w", meta="DIR"),
+    Option("--user", "value", "guest user and group (default 0:0)", "-u", meta="UID[:GID]"),
+    Option("--hostname", "value", "the guest's name (default lodger)", meta="NAME"),
+    Option("--memory", "value", "memory limit (default 512M)", meta="SIZE"),
+    Option("--disk", "value", "limit of the writable layers (default half the memory)", meta="SIZE"),
+    Option("--cpus", "value", "processors (default: all of the host's)", meta="N"),
+    Option("--pids", "value", "limit of processes and threads (default 1024)", meta="N"),
+    Option("--timeout", "value", "end the command after this time, status 124", meta="SECONDS"),
+    Option("--monitor", "value", "how system calls are intercepted (default inline)", meta="inline|host"),
+    Option("--guard", "value", "how the guest kernel is kept from programs (default auto)", meta="auto|pkey|none"),
+    Option("--spaces", "value", "how guest address spaces exist (default multi)", meta="multi"),
+    Option("--stats", "maybe", "print the guest kernel's counters on stderr at the end", meta="json"),
+    Option("--trace", "maybe", "one line a system call, on stderr or to a file", meta="FILE"),
+    Option("--tty", "flag", "give the command a terminal (default: when stdin and stdout are one)", "-t"),
+    Option("--no-tty", "flag", "give it no terminal", "-T"),
+    Option("--help", "flag", "this text", "-h"),
+)
+
+#: Host signals handed on: (signal, scope). A terminal would send the first two to a whole group.
+FORWARDED = (
+    (signal.SIGINT, "group"),
+    (signal.SIGQUIT, "group"),
+    (signal.SIGTERM, "process"),
+    (signal.SIGHUP, "process"),
+)
+
+
+def run(words: list[str]) -> int:
+    """The verb. Raises LodgerError for what becomes status 125."""
+    values, argv = parse(OPTIONS, words)
+    if values.get("help"):
+        print(f"usage: lodger run [OPTIONS] [--] CMD [ARG...]\n\n{listing(OPTIONS)}")
+        return 0
+    if not argv:
+        raise ConfigError("no command given: lodger run [OPTIONS] [--] CMD [ARG...]")
+    limit = seconds(_text(values, "timeout"), "--timeout")
+    tty = _wants_tty(values)
+    vm = VM(**settings(values))
+    try:
+        if vm.layers["guard"] == "none" and not vm.config.guard_chosen:
+            print(
+                "lodger: warning: no memory protection keys here, so a guest program can take over its guest "
+                "kernel (the host stays isolated); lodger doctor explains, --guard none accepts it",
+                file=sys.stderr,
+            )
+        return _command(vm, argv, tty, limit, values.get("stats"))
+    finally:
+        vm.close()
+
+
+def settings(values: Values) -> dict[str, Any]:
+    """VM's arguments from parsed options. Raises ConfigError."""
+    chosen: dict[str, Any] = {}
+    for key in (
+        "rootfs",
+        "workdir",
+        "user",
+        "hostname",
+        "memory",
+        "disk",
+        "cpus",
+        "pids",
+        "monitor",
+        "guard",
+        "spaces",
+    ):
+        if key in values:
+            chosen[key] = values[key]
+    volumes: dict[str, str] = {}
+    for text in _list(values, "volume"):
+        source, target = volume_spec(text)
+        if source in volumes:
+            raise ConfigError(f"volume source {source} is given twice: show it once, or name a directory inside it")
+        volumes[source] = target
+    variables: dict[str, str] = {}
+    for text in _list(values, "env"):
+        name, equals, value = text.partition("=")
+        if equals:
+            variables[name] = value
+        elif name in os.environ:
+            variables[name] = os.environ[name]
+    trace = values.get("trace")
+    if trace is not None:
+        chosen["trace"] = trace
+    return {**chosen, "volumes": volumes, "env": variables}
+
+
+def _text(values: Values, key: str) -> str | None:
+    value = values.get(key)
+    return value if isinstance(value, str) else None
+
+
+def _list(values: Values, key: str) -> list[str]:
+    value = values.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _wants_tty(values: Values) -> bool:
+    if values.get("tty") and values.get("no_tty"):
+        raise ConfigError("-t and -T contradict each other: give one of them")
+    terminal = os.isatty(0) and os.isatty(1)
+    return bool(values.get("tty")) or (terminal and not values.get("no_tty"))
+
+
+def _command(vm: VM, argv: list[str], tty: bool, limit: float | None, stats: Any) -> int:
+    from lodger.host import terminal
+
+    raw = terminal.RawTerminal(0) if tty and os.isatty(0) else None
+    inbox = _Inbox()
+    with inbox:
+        if raw is not None:
+            raw.__enter__()
+        try:
+            try:
+                process = vm.popen(argv, pty=tty, size=terminal.size(1) if tty else (24, 80))
+            except SpawnError as error:
+                status = _spawn_status(error)
+                if raw is not None:
+                    raw.__exit__(None, None, None)
+                print(f"lodger: {error}", file=sys.stderr)
+                return status
+            if tty and os.isatty(1):
+                inbox.watch(signal.SIGWINCH)
+            late = _attend(process, inbox, limit)
+        finally:
+            if raw is not None:
+                raw.__exit__(None, None, None)
+        code = process.returncode
+    if process.usage is None and not late:
+        vm.check()  # raises what ended the VM: a panic's text, a broken protocol
+    if process.fault in ("oom", "pids", "killed"):
+        print(f"lodger: {argv[0]}: ended by the machine ({process.fault})", file=sys.stderr)
+    if stats and code is not None:
+        _print_stats(vm, process, stats)
+    if late:
+        return TIMED_OUT
+    assert code is not None
+    return 128 - code if code < 0 else code
+
+
+def _attend(process: Process, inbox: _Inbox, limit: float | None) -> bool:
+    """Until the command ends; True when it had to be killed for its time."""
+    from lodger.host import terminal
+
+    scopes = {int(number): scope for number, scope in FORWARDED}
+    deadline = None if limit is None else time.monotonic() + limit
+    while True:
+        ready = process.wait_or([inbox.read], deadline)
+        if not ready:
+            if process.poll() is not None:
+                return False
+            process.kill()
+            process.wait(10)
+            return True
+        for number in inbox.take():
+            if number == signal.SIGWINCH:
+                process.resize(*terminal.size(1))
+            elif number in scopes:
+                process.send_signal(number, scopes[number])
+
+
+def _spawn_status(error: SpawnError) -> int:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return NOT_FOUND
+    if error.errno in (errno.EAGAIN, errno.ENOMEM, errno.E2BIG, errno.EMFILE, errno.ENFILE):
+        return OWN_ERROR
+    return NOT_EXECUTABLE
+
+
+def _print_stats(vm: VM, process: Process, how: Any) -> None:
+    import json
+
+    numbers = vm.stats()
+    usage = process.usage
+    if usage is not None:
+        numbers["command"] = {
+            "user_seconds": usage.user_seconds,
+            "system_seconds": usage.system_seconds,
+            "max_rss_kib": usage.max_rss_kib,
+        }
+    if how == "json":
+        print(json.dumps(numbers), file=sys.stderr)
+        return
+    for name, value in numbers.items():
+        print(f"{name:<24} {json.dumps(value)}", file=sys.stderr)
+
+
+class _Inbox:
+    """Host signals as bytes in a pipe, so that they can be waited for; handlers are put back at the end."""
+
+    def __init__(self) -> None:
+        self.read = -1
+        self._write = -1
+        self._saved: dict[int, Any] = {}
+        self._wakeup = -1
+
+    def __enter__(self) -> _Inbox:
+        self.read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        for number, _ in FORWARDED:
+            # What the caller ignores (nohup, a background job of a plain shell) stays ignored.
+            if signal.getsignal(number) != signal.SIG_IGN:
+                self.watch(number)
+        return self
+
+    def watch(self, number: int) -> None:
+        """Collect this signal."""
+        self._saved[number] = signal.signal(number, lambda *_: None)
+
+    def take(self) -> list[int]:
+        """The signals that came."""
+        try:
+            return list(os.read(self.read, 256))
+        except BlockingIOError:
+            return []
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._saved.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        os.close(self.read)
+        os.close(self._write)

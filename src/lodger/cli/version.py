@@ -1,0 +1,17 @@
+"""``lodger version``."""
+
+from __future__ import annotations
+
+import lodger
+from lodger.boot.kernel import ask_kernel
+from lodger.errors import BootError
+
+
+def version(words: list[str]) -> int:
+    """The verb; a missing guest kernel is said, not an error."""
+    print(f"lodger {lodger.__version__}")
+    try:
+        print(f"guest kernel {ask_kernel('version').decode('utf-8', 'replace').strip()}")
+    except BootError as error:
+        print(f"guest kernel: {error}")
+    return 0

@@ -1,0 +1,121 @@
+"""Turn what people write ("512M", "./src:/src:ro", "1000:100") into values, or say what is wrong."""
+
+from __future__ import annotations
+
+import os
+
+from lodger.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def size(value: str | int, what: str) -> int:
+    """Bytes from 1048576, "512M", "2GiB" (powers of 1024). Raises ConfigError."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        number = value
+    else:
+        text = str(value).strip().lower()
+        for tail in ("ib", "b"):
+            if text.endswith(tail) and text[: -len(tail)][-1:] in "kmgt" and len(text) > len(tail):
+                text = text[: -len(tail)]
+                break
+        unit = text[-1:] if text[-1:] in _UNITS else ""
+        digits = text[: len(text) - len(unit)].strip()
+        try:
+            number = int(float(digits) * _UNITS[unit])
+        except (ValueError, OverflowError):
+            raise ConfigError(f"{what}={value!r} is not a size: write a number with K, M or G, as in 512M") from None
+    if number <= 0:
+        raise ConfigError(f"{what}={value!r} must be more than nothing: write a size such as 512M")
+    return number
+
+
+def count(value: str | int, what: str, low: int, high: int) -> int:
+    """An integer from low to high. Raises ConfigError."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{what}={value!r} is not a whole number: give one from {low} to {high}") from None
+    if not low <= number <= high:
+        raise ConfigError(f"{what}={value!r} is out of range: give a number from {low} to {high}")
+    return number
+
+
+def seconds(value: str | float | None, what: str) -> float | None:
+    """Seconds from 10, "10", "1.5s", "2m", "1h"; None stays None. Raises ConfigError."""
+    if value is None:
+        return None
+    text = str(value).strip().lower()
+    factor = {"s": 1, "m": 60, "h": 3600}.get(text[-1:], 0)
+    try:
+        number = float(text[:-1]) * factor if factor else float(text)
+    except ValueError:
+        raise ConfigError(f"{what}={value!r} is not a time: write seconds, or a number with s, m or h") from None
+    if not 0 <= number < 1e9:
+        raise ConfigError(f"{what}={value!r} is out of range: give a time from 0 seconds up")
+    return number
+
+
+def user(value: str | int | tuple[int, int], what: str = "user") -> tuple[int, int]:
+    """(uid, gid) from 1000, "1000" (gid the same) or "1000:100". Raises ConfigError."""
+    if isinstance(value, tuple):
+        parts: list[str | int] = list(value)
+    else:
+        parts = list(str(value).split(":"))
+    if len(parts) == 1:
+        parts *= 2
+    try:
+        uid, gid = (int(p) for p in parts)
+    except ValueError:
+        raise ConfigError(f"{what}={value!r} is not UID or UID:GID: give numbers, as in 1000:1000") from None
+    for number in (uid, gid):
+        if not 0 <= number < 0xFFFFFFFF:
+            raise ConfigError(f"{what}={value!r} is out of range: ids go from 0 to 4294967294")
+    return uid, gid
+
+
+def absolute(value: str, what: str) -> str:
+    """A normalised absolute guest path. Raises ConfigError."""
+    if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
+        raise ConfigError(f"{what}={value!r} is not an absolute path of the guest: begin it with /")
+    if ".." in value.split("/"):
+        raise ConfigError(f"{what}={value!r} contains '..': write the path it stands for")
+    return "/" + "/".join(p for p in value.split("/") if p not in ("", "."))
+
+
+def environment(values: Mapping[str, str], what: str = "env") -> tuple[tuple[str, str], ...]:
+    """Checked name/value pairs. Raises ConfigError."""
+    pairs = []
+    for name, value in values.items():
+        if not isinstance(name, str) or not name or "=" in name or "\0" in name:
+            raise ConfigError(f"{what}: {name!r} is not a variable name: it must be text without '='")
+        if not isinstance(value, str) or "\0" in value:
+            raise ConfigError(f"{what}: {name}={value!r} is not text without NUL: convert it with str()")
+        pairs.append((name, value))
+    return tuple(pairs)
+
+
+def volume_spec(text: str) -> tuple[str, str]:
+    """("SRC", "DST[:ro|:rw]") from a command line's SRC:DST[:ro]. Raises ConfigError."""
+    source, colon, rest = text.partition(":")
+    if not colon or not source or not rest:
+        raise ConfigError(f"volume {text!r} is not SRC:DST[:ro]: name a host directory and a guest path")
+    return source, rest
+
+
+def volume(source: str, target: str) -> tuple[str, str, bool]:
+    """(host directory, guest path, read only). Raises ConfigError, also if there is no such directory."""
+    path, _, mode = target.partition(":")
+    if mode not in ("", "ro", "rw"):
+        raise ConfigError(f"volume {source}:{target} has the mode {mode!r}: it can be ro or rw")
+    host = os.path.abspath(os.path.expanduser(source))
+    if not os.path.isdir(host):
+        raise ConfigError(f"volume {source}:{target}: {host} is not a directory of the host: create it first")
+    guest = absolute(path, "volume target")
+    if guest == "/":
+        raise ConfigError(f"volume {source}:{target} would cover the whole guest: use rootfs={source!r} instead")
+    return host, guest, mode == "ro"

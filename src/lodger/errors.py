@@ -1,0 +1,85 @@
+"""Every exception that Lodger raises.
+
+    LodgerError
+    ├── ConfigError          a setting is wrong; nothing was started            (also ValueError)
+    ├── HostError            the host lacks or refused something                (also OSError)
+    ├── BootError            the guest kernel did not come up
+    ├── VMClosed             the VM is over: closed, or its guest kernel ended
+    │   ├── GuestPanic       the guest kernel panicked; ``text`` is its last word
+    │   └── ProtocolError    the guest kernel sent what the contract does not allow
+    ├── SpawnError           the guest refused to start a command (``errno``)
+    └── CommandError         check=True and the command failed (``result``)
+
+A message says what failed, with which value, and what to do about it. The command line prints
+``lodger: <message>`` and never a traceback for one of these.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class LodgerError(Exception):
+    """Base of everything that Lodger raises on purpose."""
+
+
+class ConfigError(LodgerError, ValueError):
+    """A setting is wrong or not supported here; nothing was started."""
+
+
+class HostError(LodgerError, OSError):
+    """The host lacks or refused something. ``errno`` is the host's number, or 0."""
+
+    def __init__(self, what: str, errno: int = 0) -> None:
+        self.what = what
+        text = f"{what}: {os.strerror(errno)}" if errno else what
+        super().__init__(text)
+        self.errno = errno
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class BootError(LodgerError):
+    """The guest kernel did not come up: it is missing, died, or stayed silent."""
+
+
+class VMClosed(LodgerError):
+    """The VM is over; no command can run in it any more."""
+
+
+class GuestPanic(VMClosed):
+    """The guest kernel panicked. ``text`` is what it said."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(f"the guest kernel panicked: {text}")
+
+
+class ProtocolError(VMClosed):
+    """The guest kernel broke the control protocol; the VM was ended because of it."""
+
+
+class SpawnError(LodgerError):
+    """The guest refused to start a command; ``errno`` is the guest's number."""
+
+    def __init__(self, errno: int, text: str) -> None:
+        self.errno = errno
+        self.text = text
+        super().__init__(text or os.strerror(errno))
+
+
+class CommandError(LodgerError):
+    """A command failed and ``check=True`` was asked for; ``result`` is its Result."""
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
+        how = f"fault {result.fault!r}" if result.fault else f"exit status {result.returncode}"
+        tail = result.stderr[-400:] if result.stderr else b""
+        if isinstance(tail, bytes):
+            tail = tail.decode("utf-8", "replace")
+        super().__init__(f"command {list(result.args)!r} failed with {how}" + (f": {tail.strip()}" if tail else ""))

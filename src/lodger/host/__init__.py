@@ -1,0 +1,1 @@
+"""What Lodger asks of the host, and the only place with ctypes."""

@@ -1,0 +1,162 @@
+"""What this host offers: one probe a feature, each with what follows and what to do."""
+
+from __future__ import annotations
+
+import os
+
+from lodger._record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OLDEST_LINUX = (5, 15)
+
+
+@record(frozen=True)
+class Feature:
+    """One line of ``lodger doctor``."""
+
+    name: str
+    present: bool
+    needed: bool
+    detail: str
+    follows: str
+    """what it means for the VM that it is there, or that it is not"""
+    advice: str
+    """what to do when it is missing; empty when there is nothing to do"""
+
+
+def cpu_flags() -> frozenset[str]:
+    """Flags of the first processor in /proc/cpuinfo; empty when it cannot be read."""
+    try:
+        with open("/proc/cpuinfo", "rb", buffering=0) as file:
+            text = file.read(8192)
+    except OSError:
+        return frozenset()
+    start = text.find(b"\nflags")
+    if start < 0:
+        return frozenset()
+    return frozenset(text[start + 1 :].split(b"\n", 1)[0].decode("ascii", "replace").split()[2:])
+
+
+def has_pkeys() -> bool:
+    """Memory protection keys: in the processor (pku) and switched on by the host (ospke)."""
+    return {"pku", "ospke"} <= cpu_flags()
+
+
+def has_fsgsbase() -> bool:
+    """User-mode access to the FS and GS bases."""
+    return "fsgsbase" in cpu_flags()
+
+
+def has_user_dispatch() -> bool:
+    """Syscall user dispatch (PR_SET_SYSCALL_USER_DISPATCH, Linux 5.11)."""
+    from lodger.host.libc import in_child
+
+    return in_child(59, 0, 0, 0, 0) == 0
+
+
+def has_seccomp() -> bool:
+    """Seccomp filters: EFAULT for a null filter means that they are there (seccomp(2))."""
+    from lodger.host.libc import in_child
+
+    return in_child(22, 2, 0) == 14
+
+
+def linux_version() -> tuple[int, int]:
+    """(major, minor) of the host's Linux."""
+    numbers = os.uname().release.split("-")[0].split(".")
+    return int(numbers[0]), int("".join(c for c in numbers[1] if c.isdigit()) or 0)
+
+
+def _memfd() -> bool:
+    try:
+        os.close(os.memfd_create("probe", os.MFD_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def _pidfd() -> bool:
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:
+        return False
+    return True
+
+
+def _low_address() -> bool:
+    # Python's own image may not be there either: nothing of a normal process lives at 1.75 GiB.
+    try:
+        with open("/proc/sys/vm/mmap_min_addr", encoding="ascii") as file:
+            return int(file.read()) <= 0x50F0000
+    except (OSError, ValueError):
+        return True
+
+
+def _probe(test: Callable[[], bool]) -> bool:
+    try:
+        return test()
+    except Exception:
+        return False
+
+
+def features() -> list[Feature]:
+    """Probe everything. Takes some milliseconds; never raises."""
+    from lodger.host import landlock
+
+    version = linux_version()
+    abi = landlock.abi()
+    pkeys = _probe(has_pkeys)
+    dispatch = _probe(has_user_dispatch)
+    seccomp = _probe(has_seccomp)
+    return [
+        Feature(
+            "linux", version >= OLDEST_LINUX, True, os.uname().release,
+            "the guest kernel can rely on what it uses of the host", "run Linux 5.15 or newer",
+        ),
+        Feature(
+            "x86-64", os.uname().machine == "x86_64", True, os.uname().machine,
+            "guest programs run directly on the processor", "use an x86-64 machine",
+        ),
+        Feature(
+            "memory-keys", pkeys, False, "pku and ospke" if pkeys else "no pku/ospke in /proc/cpuinfo",
+            "guest programs cannot touch the guest kernel (guard: pkey)" if pkeys else
+            "guard is 'none': a hostile guest program can take over its own guest kernel; "
+            "guest -> host isolation (seccomp, Landlock) is not weakened by that",
+            "" if pkeys else "use a processor with PKU: Intel since Skylake-SP, AMD since Zen 3 "
+            "(under a hypervisor it must be passed through)",
+        ),
+        Feature(
+            "syscall-dispatch", dispatch, True, "PR_SET_SYSCALL_USER_DISPATCH",
+            "system calls that were not patched are diverted inside the thread", "run Linux 5.11 or newer",
+        ),
+        Feature(
+            "seccomp", seccomp, True, "seccomp filter mode",
+            "the guest kernel gives up every host call that is not on its list",
+            "use a host kernel with CONFIG_SECCOMP_FILTER",
+        ),
+        Feature(
+            "landlock", abi > 0, False, f"ABI {abi}" if abi else "not offered",
+            "no file outside the given directories can be opened" if abi else
+            "host files are kept away by beneath-only opens and seccomp alone",
+            "" if abi >= 6 else "a newer kernel with landlock in the lsm= boot option adds: "
+            "network (ABI 4), signal and abstract-socket limits (ABI 6)",
+        ),
+        Feature(
+            "fsgsbase", _probe(has_fsgsbase), True, "FSGSBASE instructions",
+            "a thread's kernel data is found without a host call", "use a newer processor or host kernel",
+        ),
+        Feature(
+            "memfd", _probe(_memfd), True, "memfd_create", "the VM's memory is a file", "allow memfd_create(2)",
+        ),
+        Feature(
+            "pidfd", _probe(_pidfd), True, "pidfd_open", "guest-machine processes can be ended safely",
+            "run Linux 5.3 or newer",
+        ),
+        Feature(
+            "low-addresses", _probe(_low_address), True, "vm.mmap_min_addr",
+            "the jump table fits at its fixed address", "set vm.mmap_min_addr to 65536",
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,362 @@
+"""Every operation of a VM, once: generators that yield what they wait for.
+
+A driver sends back the descriptors that became ready (perhaps none: an event was set, or the
+deadline passed). The same generators serve lodger.VM and lodger.aio.VM.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+from lodger._record import record
+from lodger.boot import wire
+from lodger.boot.plan import BootPlan, home_of, plan
+from lodger.config import parse
+from lodger.config.machine import MachineConfig
+from lodger.errors import BootError, CommandError, ConfigError, GuestPanic, LodgerError, SpawnError, VMClosed
+from lodger.host import signals as signal
+from lodger.machine.channel import Channel, Event
+from lodger.machine.result import PIPE, Result, Usage
+from lodger.machine.stdio import Pump, Streams
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+    from typing import Any, TypeVar
+
+    from lodger.machine.stdio import Stream
+
+    T = TypeVar("T")
+    Steps = Generator["Wait", set[int], T]
+
+BOOT_SECONDS = 10.0
+#: From SHUTDOWN to SIGKILL, and from a kill to giving a command up.
+CLOSE_SECONDS = 2.0
+KILL_SECONDS = 5.0
+DRAIN_SECONDS = 0.5
+
+
+class Wait:
+    """What a generator waits for: any of it ends the wait. ``deadline`` is time.monotonic seconds."""
+
+    __slots__ = ("deadline", "events", "reads", "writes")
+
+    def __init__(
+        self,
+        *events: Event,
+        reads: Sequence[int] = (),
+        writes: Sequence[int] = (),
+        deadline: float | None = None,
+    ) -> None:
+        self.events = events
+        self.reads = reads
+        self.writes = writes
+        self.deadline = deadline
+
+
+@record(frozen=True)
+class Command:
+    """What to start, checked."""
+
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    cwd: str
+    user: tuple[int, int]
+    pty: bool
+    size: tuple[int, int]
+
+
+class Running:
+    """A started command."""
+
+    def __init__(self, command: Command, pid: int, end: Event, streams: Streams, started: float) -> None:
+        self.command = command
+        self.pid = pid
+        self.end = end
+        self.fds = streams.ours
+        self.started = started
+        self.timed_out = False
+
+
+class Machine:
+    """One VM's state: its plan, its channel, whether it is closed."""
+
+    def __init__(self, config: MachineConfig) -> None:
+        self.plan: BootPlan = plan(config)
+        self.closed = False
+        self.owner = os.getpid()
+        self.layers: dict[str, Any] = {}
+        self.boot_ns = 0
+        # Only the default monitor family is built; config refuses the others (the seam is here).
+        from lodger.monitor.inprocess import InProcessMonitor
+
+        self.started = time.monotonic()
+        deadline = self.started + BOOT_SECONDS
+        self.channel = Channel(InProcessMonitor().boot(self.plan, deadline))
+
+    def await_ready(self) -> Steps[None]:
+        """Raises BootError, GuestPanic or ProtocolError."""
+        channel = self.channel
+        deadline = self.started + BOOT_SECONDS
+        while not channel.ready.done and time.monotonic() < deadline:
+            yield Wait(channel.ready, deadline=deadline)
+        message = channel.ready.message
+        if message is None:
+            log = channel.connection.log_text()
+            error = channel.dead or BootError(
+                f"the guest kernel stayed silent for {BOOT_SECONDS:g} s" + (f": {log}" if log else "")
+            )
+            self.kill()
+            raise error
+        guards = {number: name for name, number in wire.GUARD_NUMBERS.items()}
+        monitors = {number: name for name, number in wire.MONITOR_NUMBERS.items()}
+        self.boot_ns = message.number(4)
+        self.layers = {
+            "landlock": bool(message.number(0)),
+            "seccomp": bool(message.number(1)),
+            "guard": guards.get(message.number(2), "unknown"),
+            "monitor": monitors.get(message.number(3), "unknown"),
+            "spaces": self.plan.config.spaces,
+        }
+
+    def command(
+        self,
+        argv: Sequence[str | os.PathLike[str]],
+        cwd: str | None,
+        env: Mapping[str, str] | None,
+        user: int | str | tuple[int, int] | None,
+        pty: bool,
+        size: tuple[int, int],
+    ) -> Command:
+        """Check a command and complete it. Raises ConfigError."""
+        if isinstance(argv, (str, bytes)) or not argv:
+            raise ConfigError(f"argv={argv!r} is not a list of words: write ['ls', '-l'], or use vm.sh() for a script")
+        words = tuple(os.fspath(a) for a in argv)
+        for word in words:
+            if not isinstance(word, str) or "\0" in word:
+                raise ConfigError(f"argv contains {word!r}: every word must be text without NUL")
+        config = self.plan.config
+        ids = config.user if user is None else parse.user(user)
+        variables = {"HOME": home_of(ids[0], config.rootfs), **dict(self.plan.env)}
+        if pty:
+            variables["TERM"] = os.environ.get("TERM") or "xterm"
+        variables.update(parse.environment(env or {}))
+        directory = config.workdir if cwd is None else parse.absolute(cwd, "cwd")
+        return Command(words, tuple(variables.items()), directory, ids, pty, size)
+
+    def start(self, command: Command, stdin: Stream, stdout: Stream, stderr: Stream) -> Steps[Running]:
+        """Start a command. Raises SpawnError when the guest refuses, VMClosed when there is no VM."""
+        self.check_open()
+        streams = Streams()
+        started = time.monotonic()
+        try:
+            streams.add(0, stdin)
+            streams.add(1, stdout)
+            if command.pty:
+                streams.indices.append(wire.NO_FD)
+            else:
+                streams.add(2, stderr)
+            flags = wire.SPAWN_SESSION | (wire.SPAWN_TTY if command.pty else 0)
+            uid, gid = command.user
+            try:
+                reply, end = self.channel.request(
+                    wire.SPAWN,
+                    [os.fsencode(a) for a in command.argv],
+                    [os.fsencode(f"{k}={v}") for k, v in command.env],
+                    os.fsencode(command.cwd), uid, gid, [gid], flags, *command.size, *streams.indices,
+                    fds=streams.guest,
+                )  # fmt: skip
+            except wire.WireError as error:
+                raise SpawnError(errno.E2BIG, f"arguments and environment are too long: {error}") from None
+            streams.sent()
+            while not reply.done:
+                yield Wait(reply)
+            message = self._answer(reply)
+            if message.kind == wire.SPAWN_FAILED:
+                number = message.number(0)
+                text = message.data(1).decode("utf-8", "replace") or os.strerror(number)
+                raise SpawnError(number, f"cannot start {command.argv[0]!r}: {text}")
+            assert end is not None
+            return Running(command, message.number(0), end, streams, started)
+        except BaseException:
+            streams.abandon()
+            raise
+
+    def wait(self, running: Running, deadline: float | None, also: Sequence[int] = ()) -> Steps[set[int]]:
+        """Until the command ends, the deadline passes, or one of ``also`` is readable (those come back)."""
+        while not running.end.done:
+            if deadline is not None and time.monotonic() >= deadline:
+                break
+            ready = yield Wait(running.end, reads=also, deadline=deadline)
+            if ready:
+                return ready
+        return set()
+
+    def communicate(
+        self, running: Running, data: bytes, deadline: float | None, kill: bool
+    ) -> Steps[tuple[bytes, bytes, bool]]:
+        """(stdout, stderr, in time). With ``kill`` a late command and its descendants are ended."""
+        stdin, out, err = running.fds
+        running.fds = [-1, -1, -1]
+        pump = Pump(stdin, data, [out, err])
+        in_time = True
+        try:
+            while pump.open or pump.writing or not running.end.done:
+                if deadline is not None and time.monotonic() >= deadline:
+                    if not kill or not in_time:
+                        in_time = False
+                        break
+                    in_time = False
+                    running.timed_out = not running.end.done
+                    self._post_kill(running)
+                    deadline = time.monotonic() + (KILL_SECONDS if running.timed_out else DRAIN_SECONDS)
+                if running.end.done and running.end.message is None:
+                    # The VM died: take what is in the pipes, and no more.
+                    pump.step(set(pump.open))
+                    deadline = min(deadline or 1e18, time.monotonic() + DRAIN_SECONDS)
+                if running.end.done and not pump.open:
+                    break  # nobody reads the rest of the input
+                events = () if running.end.done else (running.end,)
+                pump.step((yield Wait(*events, reads=pump.open, writes=pump.writing, deadline=deadline)))
+        except BaseException:
+            if kill and not running.end.done:
+                self._post_kill(running)
+            raise
+        finally:
+            pump.close()
+        return pump.output(out), pump.output(err), in_time
+
+    def run(
+        self,
+        command: Command,
+        data: bytes,
+        timeout: float | None,
+        check: bool,
+        text: bool,
+        merge: Stream,
+    ) -> Steps[Result]:
+        """Start, feed, collect, wait. Raises CommandError with ``check``, SpawnError, VMClosed."""
+        running = yield from self.start(command, PIPE, PIPE, merge)
+        deadline = None if timeout is None else running.started + timeout
+        out, err, _ = yield from self.communicate(running, data, deadline, kill=True)
+        code, fault = self.outcome(running)
+        duration = time.monotonic() - running.started
+        streams = [s.decode("utf-8", "replace") for s in (out, err)] if text else [out, err]
+        result = Result(code, streams[0], streams[1], duration, fault, command.argv)
+        if check and (code != 0 or fault):
+            raise CommandError(result)
+        return result
+
+    def outcome(self, running: Running) -> tuple[int, str | None]:
+        """(return code, fault) of an ended command. Raises VMClosed when it was closed meanwhile."""
+        message = running.end.message
+        if message is None:
+            if running.timed_out and not running.end.done:
+                return -signal.SIGKILL, "timeout"
+            if self.closed or not running.end.done:
+                raise self.channel.dead or VMClosed("the VM was closed while the command ran")
+            panicked = isinstance(self.channel.dead, GuestPanic)
+            return -signal.SIGKILL, "guest_panic" if panicked else "killed"
+        status = message.number(0)
+        if os.WIFEXITED(status) or os.WIFSIGNALED(status):
+            code = os.waitstatus_to_exitcode(status)
+        else:
+            code = -signal.SIGKILL  # not an end at all: a broken kernel's number
+        fault = "timeout" if running.timed_out else wire.FAULTS.get(message.number(4), "killed")
+        return code, fault
+
+    def usage(self, running: Running) -> Usage | None:
+        """Times and memory of an ended command; None while it runs or when the VM died."""
+        message = running.end.message
+        if message is None:
+            return None
+        return Usage(message.number(1) / 1e6, message.number(2) / 1e6, message.number(3))
+
+    def signal(self, running: Running, number: int, scope: int) -> Steps[None]:
+        """Send a signal; to an ended command it does nothing. Raises LodgerError when it is refused."""
+        ident = self.channel.spawn_id(running.end)
+        if ident == 0:
+            return
+        reply, _ = self.channel.request(wire.SIGNAL, ident, number, scope)
+        while not reply.done:
+            yield Wait(reply)
+        code = self._answer(reply).number(0)
+        if code not in (0, errno.ESRCH):
+            raise LodgerError(f"signal {number} was refused by the guest: {os.strerror(code)}")
+
+    def resize(self, running: Running, rows: int, columns: int) -> Steps[None]:
+        """Tell a command's terminal its size."""
+        ident = self.channel.spawn_id(running.end)
+        if ident:
+            reply, _ = self.channel.request(wire.WINSIZE, ident, rows, columns)
+            while not reply.done:
+                yield Wait(reply)
+
+    def stats(self) -> Steps[dict[str, Any]]:
+        """The guest kernel's counters. Raises VMClosed."""
+        import json
+
+        self.check_open()
+        reply, _ = self.channel.request(wire.STATS)
+        while not reply.done:
+            yield Wait(reply)
+        try:
+            value = json.loads(self._answer(reply).data(0))
+        except (ValueError, RecursionError) as error:
+            raise LodgerError(f"the guest kernel's statistics are not JSON: {error}") from None
+        return value if isinstance(value, dict) else {"value": value}
+
+    def post(self, running: Running, number: int, scope: int) -> None:
+        """Send a signal without waiting for the answer. Never raises."""
+        ident = self.channel.spawn_id(running.end)
+        if ident:
+            try:
+                self.channel.request(wire.SIGNAL, ident, number, scope)
+            except LodgerError:
+                pass
+
+    def _post_kill(self, running: Running) -> None:
+        self.post(running, signal.SIGKILL, wire.SCOPE_TREE)
+
+    def check_open(self) -> None:
+        """Raises what ended the VM, if something did."""
+        if self.closed:
+            raise VMClosed("this VM is closed: make a new one")
+        if self.channel.dead is not None:
+            raise self.channel.dead
+
+    def close(self) -> None:
+        """SHUTDOWN, then SIGKILL: no process is left. Idempotent; a forked copy of a VM does nothing."""
+        if self.closed or os.getpid() != self.owner:
+            return
+        self.closed = True
+        connection = self.channel.connection
+        if self.channel.dead is None:
+            self.channel.shutdown()
+            if not connection.child.wait(CLOSE_SECONDS):
+                connection.child.kill()
+        self._end()
+
+    def kill(self) -> None:
+        """Like close, without asking first."""
+        if self.closed or os.getpid() != self.owner:
+            return
+        self.closed = True
+        self._end()
+
+    def _end(self) -> None:
+        connection = self.channel.connection
+        connection.child.kill()
+        connection.child.wait(KILL_SECONDS)
+        self.channel.fail(VMClosed("this VM is closed: make a new one"))
+        connection.release()
+
+    def _answer(self, reply: Event) -> wire.Message:
+        message = reply.message
+        if message is None:
+            raise self.channel.dead or VMClosed("the VM ended")
+        if message.kind == wire.ERROR:
+            raise LodgerError("the guest kernel refused a request: " + message.data(0).decode("utf-8", "replace"))
+        return message

@@ -1,0 +1,37 @@
+"""What a finished command was."""
+
+from __future__ import annotations
+
+from lodger._record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PIPE = -1
+STDOUT = -2
+DEVNULL = -3
+
+
+@record(frozen=True)
+class Result:
+    """The end of one command. ``stdout`` and ``stderr`` are bytes, or text with ``text=True``."""
+
+    returncode: int
+    """exit status; -n when signal n ended it"""
+    stdout: Any
+    stderr: Any
+    duration: float
+    """seconds from the request to the end, on the host's clock"""
+    fault: str | None
+    """None, "timeout", "oom", "pids", "killed" or "guest_panic": why it ended other than by itself"""
+    args: tuple[str, ...]
+
+
+@record(frozen=True)
+class Usage:
+    """What a command used."""
+
+    user_seconds: float
+    system_seconds: float
+    max_rss_kib: int

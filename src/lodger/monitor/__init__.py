@@ -1,0 +1,1 @@
+"""How guest events are intercepted. Each monitor carries a BootPlan out and hands back a Connection."""

@@ -1,0 +1,132 @@
+"""The default monitors: the guest-machine processes intercept their own events (inline, host).
+
+The VMM only starts the guest kernel and tells it what to build; it is not on the data path.
+"""
+
+from __future__ import annotations
+
+import os
+
+from lodger.boot import wire
+from lodger.boot.kernel import kernel_path
+from lodger.boot.plan import boot_packet, step_packet
+from lodger.errors import BootError, ConfigError, VMClosed
+from lodger.host import landlock
+from lodger.host.memory import KERNEL_REGION, memory_file
+from lodger.host.spawn import spawn
+from lodger.image.tree import Mount
+from lodger.monitor import packets
+from lodger.monitor.base import Connection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lodger.boot.plan import BootPlan
+
+#: A file that takes the guest kernel's log, debug lines included.
+LOG_VARIABLE = "LODGER_LOG"
+
+
+class InProcessMonitor:
+    """See :class:`lodger.monitor.base.Monitor`."""
+
+    def boot(self, plan: BootPlan, deadline: float) -> Connection:
+        """Start the guest kernel and send everything up to START."""
+        held: list[int] = []
+        try:
+            return self._boot(plan, deadline, held)
+        finally:
+            for fd in held:
+                os.close(fd)
+
+    def _boot(self, plan: BootPlan, deadline: float, held: list[int]) -> Connection:
+        kernel = kernel_path()
+        roots: dict[str, int] = {}
+        for path, _ in plan.directories():
+            if path not in roots:
+                roots[path] = _directory(path)
+                held.append(roots[path])
+        ruleset = landlock.ruleset((roots[path], writable) for path, writable in plan.directories())
+        if ruleset is not None:
+            held.append(ruleset)
+        fds = {"kernel": memory_file("lodger-kernel", KERNEL_REGION)}
+        held.append(fds["kernel"])
+        fds["ram"] = memory_file("lodger-memory", plan.config.memory)
+        held.append(fds["ram"])
+        if ruleset is not None:
+            fds["landlock"] = ruleset
+        if plan.config.trace is not None:
+            fds["trace"] = _trace(plan.config.trace)
+            held.append(fds["trace"])
+        log_read, log_write, debug = _log()
+        held.append(log_write)
+        ours, theirs = packets.pair()
+        try:
+            child = spawn(kernel, ["lodger-kernel"], theirs.fileno(), log_write)
+        except BaseException:
+            ours.close()
+            if log_read >= 0:
+                os.close(log_read)
+            raise
+        finally:
+            theirs.close()
+        connection = Connection(ours, child, log_read, 0, ruleset is not None)
+        try:
+            numbers = {name: index for index, name in enumerate(fds)}
+            first = boot_packet(plan, landlock="landlock" in fds, debug=debug, trace="trace" in fds, fds=numbers)
+            packets.send(ours, first, list(fds.values()), deadline)
+            ident = 1
+            for step in plan.steps:
+                ident += 1
+                if isinstance(step, Mount) and step.on_host:
+                    packets.send(ours, step_packet(step, ident, 0), [roots[step.source]], deadline)
+                else:
+                    packets.send(ours, step_packet(step, ident, wire.NO_FD), (), deadline)
+            connection.last_id = ident + 1
+            packets.send(ours, wire.encode(wire.START, ident + 1), (), deadline)
+        except wire.WireError as error:
+            _abandon(connection)
+            raise ConfigError(f"a setting does not fit the control protocol: {error}") from None
+        except VMClosed:
+            # It died, or refuses: what it already said is still in the socket, for the caller to read.
+            if not child.wait(0.2):
+                child.kill()
+                child.wait(5)
+        except BaseException:
+            _abandon(connection)
+            raise
+        return connection
+
+
+def _abandon(connection: Connection) -> None:
+    connection.child.kill()
+    connection.child.wait(5)
+    connection.release()
+
+
+def _directory(path: str) -> int:
+    try:
+        return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise BootError(f"cannot open the host directory {path}: {error.strerror}") from None
+
+
+def _trace(target: str | int) -> int:
+    try:
+        if isinstance(target, int):
+            return os.dup(target)
+        return os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise ConfigError(f"trace={target!r} cannot be written: {error.strerror}") from None
+
+
+def _log() -> tuple[int, int, bool]:
+    """(read end or -1, write end, debug) of the kernel log; the pipe never blocks the guest kernel."""
+    path = os.environ.get(LOG_VARIABLE)
+    if path:
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            return -1, os.open(path, flags, 0o600), True
+        except OSError as error:
+            raise ConfigError(f"{LOG_VARIABLE}={path} cannot be written: {error.strerror}") from None
+    read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    return read, write, False

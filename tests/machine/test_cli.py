@@ -1,0 +1,117 @@
+"""`lodger run` on a real guest."""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["true"], 0), (["false"], 1), (["sh", "-c", "exit 42"], 42), (["sh", "-c", "kill -9 $$"], 137),
+        (["sh", "-c", "kill -15 $$"], 143), (["--timeout", "0.3", "sleep", "9"], 124), (["no-such"], 127),
+        (["/etc/passwd"], 126), (["--memory", "tiny", "true"], 125), (["--monitor", "process", "true"], 125),
+    ],
+)  # fmt: skip
+def test_exit_status(cli, words, status):
+    done = cli("run", "--guard", "none", *words) if "--monitor" not in words else cli("run", *words)
+    assert done.returncode == status, done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_bytes(cli):
+    data = os.urandom(2_000_000)
+    done = cli("run", "--guard", "none", "--", "cat", input=data)
+    assert done.stdout == data and done.stderr == b""
+
+
+def test_readme_line(cli):
+    done = cli("run", "--", "python3", "-c", 'import os; print("hello from", os.uname(), os.getpid())')
+    assert done.returncode == 0 and b"hello from" in done.stdout and b"lodger" in done.stdout
+
+
+def test_options(cli, tmp_path):
+    (tmp_path / "f").write_text("x")
+    words = ["-v", f"{tmp_path}:/data:ro", "-e", "A=b", "-w", "/data", "-u", "7:8", "--hostname", "inn"]
+    done = cli("run", *words, "--", "sh", "-c", "pwd; echo $A; id -u; id -g; hostname; ls")
+    assert done.stdout.split() == [b"/data", b"b", b"7", b"8", b"inn", b"f"]
+
+
+def test_stats_and_trace(cli, tmp_path):
+    done = cli("run", "--guard", "none", "--stats=json", "true")
+    assert isinstance(json.loads(done.stderr), dict)
+    trace = tmp_path / "trace"
+    assert cli("run", f"--trace={trace}", "cat", "/etc/hostname").returncode == 0
+    assert re.search(r'openat\(.*"/etc/hostname".*\) += \d+', trace.read_text())
+
+
+def test_syscalls(cli):
+    table = json.loads(cli("syscalls", "--json").stdout)
+    assert {r["name"] for r in table} >= {"read", "write", "clone3", "epoll_wait"}
+    assert {r["support"] for r in table} <= {"full", "partial", "missing"}
+
+
+class Terminal:
+    """A person at a terminal."""
+
+    def __init__(self, argv):
+        self.ours, theirs = pty.openpty()
+        self.seen = b""
+        self.child = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+        os.close(theirs)
+
+    def until(self, words, seconds=20):
+        end = time.monotonic() + seconds
+        while words not in self.seen:
+            assert select.select([self.ours], [], [], max(0, end - time.monotonic()))[0], self.seen
+            self.seen += os.read(self.ours, 4096)
+        before, _, self.seen = self.seen.partition(words)
+        return before
+
+    def type(self, text):
+        os.write(self.ours, text)
+
+
+def test_interactive_bash(kernel):
+    import fcntl
+    import struct
+    import termios
+
+    terminal = Terminal([sys.executable, "-m", "lodger", "run", "--guard", "none", "--", "bash", "--norc"])
+    try:
+        terminal.until(b"$ ")
+        terminal.type(b"PS1='READY> '\r")
+        terminal.until(b"\nREADY> ")
+        terminal.type(b"sleep 100\r")
+        time.sleep(0.5)
+        terminal.type(b"\x03")
+        terminal.until(b"READY> ")
+        terminal.type(b"echo status $?\r")
+        terminal.until(b"\nstatus 130")
+        terminal.type(b"sleep 100\r")
+        time.sleep(0.5)
+        terminal.type(b"\x1a")
+        terminal.until(b"Stopped")
+        terminal.type(b"jobs; fg\r")
+        time.sleep(0.5)
+        terminal.type(b"\x03")
+        terminal.until(b"READY> ")
+        fcntl.ioctl(terminal.ours, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
+        terminal.child.send_signal(signal.SIGWINCH)
+        time.sleep(0.3)
+        terminal.type(b"stty size\r")
+        terminal.until(b"33 101")
+        terminal.type(b"exit 7\r")
+        assert terminal.child.wait(10) == 7
+    finally:
+        terminal.child.kill()
+        terminal.child.wait()
+        os.close(terminal.ours)

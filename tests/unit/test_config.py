@@ -1,0 +1,80 @@
+import pytest
+
+from lodger.config import parse
+from lodger.config.machine import machine_config
+from lodger.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("512M", 512 << 20),
+        ("512m", 512 << 20),
+        ("2GiB", 2 << 30),
+        ("1.5G", 3 << 29),
+        (4096, 4096),
+        ("64kb", 65536),
+        ("7b", 7),
+    ],
+)
+def test_sizes(text, value):
+    assert parse.size(text, "memory") == value
+
+
+@pytest.mark.parametrize("text", ["", "M", "lots", "-1M", "0", "1Q", "nan", "inf", None, "1e400"])
+def test_bad_sizes_say_what_to_write(text):
+    with pytest.raises(ConfigError, match="memory="):
+        parse.size(text, "memory")
+
+
+@pytest.mark.parametrize(("text", "value"), [(None, None), (3, 3.0), ("1.5s", 1.5), ("2m", 120.0), ("1h", 3600.0)])
+def test_times(text, value):
+    assert parse.seconds(text, "timeout") == value
+
+
+@pytest.mark.parametrize(("text", "value"), [(0, (0, 0)), ("1000", (1000, 1000)), ("1:2", (1, 2)), ((3, 4), (3, 4))])
+def test_users(text, value):
+    assert parse.user(text) == value
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"rootfs": "/no/such"}, "rootfs='/no/such'"),
+        ({"memory": "1M"}, "at least 16M"),
+        ({"pids": 0}, "pids=0"),
+        ({"cpus": "many"}, "cpus='many'"),
+        ({"hostname": "a b"}, "hostname='a b'"),
+        ({"hostname": ""}, "hostname="),
+        ({"monitor": "magic"}, "choose one of inline"),
+        ({"monitor": "process"}, "not built yet"),
+        ({"guard": "mprotect"}, "not built yet"),
+        ({"spaces": "remap"}, "not built yet"),
+        ({"workdir": "tmp"}, "workdir='tmp'"),
+        ({"workdir": "/a/../b"}, r"\.\."),
+        ({"env": {"A=B": "c"}}, "A=B"),
+        ({"env": {"A": 1}}, "A=1"),
+        ({"user": "me"}, "user='me'"),
+        ({"user": "1:2:3"}, "1:2:3"),
+        ({"user": -1}, "out of range"),
+        ({"volumes": {"/no/such": "/x"}}, "create it first"),
+        ({"volumes": {"/tmp": "x"}}, "volume target='x'"),
+        ({"volumes": {"/tmp": "/x:wo"}}, "ro or rw"),
+        ({"volumes": {"/tmp": "/"}}, "whole guest"),
+        ({"volumes": {"/tmp": "/x", "/usr": "/x"}}, "two volumes"),
+    ],
+)
+def test_mistakes_are_named(settings, words):
+    with pytest.raises(ConfigError, match=words):
+        machine_config(**settings)
+
+
+def test_defaults_and_freezing(monkeypatch):
+    monkeypatch.delenv("LODGER_GUARD", raising=False)
+    config = machine_config(volumes={"/tmp": "/data:ro"})
+    assert config.memory == 512 << 20 and config.disk == 256 << 20 and not config.guard_chosen
+    assert config.volumes[0].target == "/data" and config.volumes[0].read_only
+    with pytest.raises(AttributeError):
+        config.memory = 1
+    monkeypatch.setenv("LODGER_GUARD", "none")
+    assert machine_config().guard == "none" and machine_config().guard_chosen
