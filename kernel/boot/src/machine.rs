@@ -112,7 +112,7 @@ impl Vm {
 /// Tells the VMM that a command has ended.
 fn exited(p: &Process, status: Exit, usage: &Usage) {
     let id = p.spawn_id.load(Ordering::Relaxed) as u32;
-    spawn::flush_console(id);
+    spawn::close_console(id);
     server::send(
         Writer::new(wire::EXITED, id)
             .u32(status.0)

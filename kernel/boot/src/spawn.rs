@@ -56,11 +56,11 @@ pub fn resize(id: u32, rows: u32, cols: u32) -> Result<(), Errno> {
     Ok(())
 }
 
-/// All output of a command's terminal has been written when this returns.
-pub fn flush_console(id: u32) {
-    let t = COMMANDS.lock().get(&id).and_then(|c| c.console.clone());
+/// The command has ended: its terminal's output goes out, then the terminal is gone.
+pub fn close_console(id: u32) {
+    let t = COMMANDS.lock().get_mut(&id).and_then(|c| c.console.take());
     if let Some(t) = t {
-        t.flush();
+        t.close();
     }
 }
 

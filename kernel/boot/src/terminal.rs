@@ -15,12 +15,13 @@ pub struct Terminal {
     console: Console,
     file: Arc<File>,
     output: Arc<Output>,
-    _input: Arc<Input>,
+    input: Arc<Input>,
 }
 
 /// Host output. Nothing is written while the host's reader is slow: the line discipline then stops the writers.
 struct Output {
-    fd: HostFd,
+    /// None once the command has ended.
+    fd: Mutex<Option<Arc<HostFd>>>,
     line: Mutex<Option<Line>>,
 }
 
@@ -41,14 +42,15 @@ impl ConsoleSink for Sink {
     fn write(&self, bytes: &[u8]) -> Result<usize> {
         const POLLOUT: i16 = 4;
         let o = &self.0;
-        if file::poll_now(o.fd.raw(), POLLOUT)? == 0
+        let fd = o.fd.lock().clone().ok_or(Errno::EIO)?;
+        if file::poll_now(fd.raw(), POLLOUT)? == 0
             && let Some(l) = o.line.lock().as_ref()
         {
             l.arm(host::event::OUT)?;
             return Err(Errno::EAGAIN);
         }
         // A terminal or pipe that is ready takes at least this much without blocking (PIPE_BUF).
-        file::write(o.fd.raw(), &bytes[..bytes.len().min(4096)])
+        file::write(fd.raw(), &bytes[..bytes.len().min(4096)])
     }
 }
 
@@ -96,17 +98,20 @@ impl Terminal {
         self.console.resize(rows as u16, cols as u16);
     }
 
-    /// Writes out what is left: the VMM reads until EXITED comes. One that does not read for a second loses the rest.
-    pub fn flush(&self) {
+    /// The command has ended: writes out what is left and lets go of the host's descriptors. A VMM that does not read for
+    /// a second loses the rest.
+    pub fn close(&self) {
         let deadline = host::time::monotonic_ns() + 1_000_000_000;
         while !self.console.drained() && host::time::monotonic_ns() < deadline {
             self.console.output_ready();
-            const POLLOUT: i16 = 4;
-            if file::poll_now(self.output.fd.raw(), POLLOUT).is_err() {
-                return;
-            }
             host::process::sched_yield();
         }
+        // The lines keep their handlers, and those the console, alive.
+        *self.output.line.lock() = None;
+        *self.input.line.lock() = None;
+        *self.input.console.lock() = None;
+        *self.output.fd.lock() = None;
+        self.console.hangup();
     }
 
     /// The command's session gets the terminal as its controlling one.
@@ -121,10 +126,11 @@ impl Terminal {
 /// # Errors
 /// `ENOSPC` where there are too many terminals; the host's.
 pub fn new(input: HostFd, output: HostFd, rows: u32, cols: u32) -> Result<(Arc<File>, Terminal)> {
-    let out = Arc::new(Output { fd: output, line: Mutex::default() });
+    let raw_output = output.raw();
+    let out = Arc::new(Output { fd: Mutex::new(Some(Arc::new(output))), line: Mutex::default() });
     let (file, console) = Console::new(rows as u16, cols as u16, Some(Arc::new(Sink(out.clone()))))?;
     let ready = Arc::new(Ready(Mutex::new(Some(console.clone()))));
-    match Line::new(out.fd.raw(), ready) {
+    match Line::new(raw_output, ready) {
         Ok(l) => *out.line.lock() = Some(l),
         // Always ready: a regular file.
         Err(Errno::EPERM) => {}
@@ -141,5 +147,5 @@ pub fn new(input: HostFd, output: HostFd, rows: u32, cols: u32) -> Result<(Arc<F
     let line = Line::new(inp.fd.raw(), inp.clone())?;
     line.arm(host::event::IN)?;
     *inp.line.lock() = Some(line);
-    Ok((file.clone(), Terminal { console, file, output: out, _input: inp }))
+    Ok((file.clone(), Terminal { console, file, output: out, input: inp }))
 }

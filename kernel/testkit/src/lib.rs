@@ -24,14 +24,33 @@ fn map_pages() {
             let at = unsafe { host::raw::call(host::calls::nr::mmap, args) };
             assert_eq!(at as u64, base, "the address range of the guest kernel is taken");
         }
-        host::thread::set_ready();
         let root = tmpfs::TmpFs::new(tmpfs::Quota::new(1 << 20, 1000), 0o755).unwrap();
         core_::vfs::mount_root(root, b"root");
+        // Last: from here on every host call is counted in the page that GS leads to, which only `enter` sets.
+        host::thread::set_ready();
     });
+}
+
+thread_local! {
+    static SLOT: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// The slot of the calling thread, taken and put into GS at the first call: before any lock of the kernel, whose
+/// contention is a host call that is counted there.
+fn own_slot() -> u32 {
+    map_pages();
+    SLOT.with(|s| {
+        if s.get() == 0 {
+            s.set(NEXT_SLOT.fetch_add(1, Ordering::Relaxed));
+            host::thread::set_gs(s.get());
+        }
+        s.get()
+    })
 }
 
 /// A process of its own session, with all rights.
 pub fn process() -> Arc<Process> {
+    own_slot();
     let mut next = NEXT_PID.lock().unwrap();
     *next += 1;
     let pid = *next;
@@ -73,15 +92,13 @@ pub fn process() -> Arc<Process> {
 
 /// Makes the calling host thread a thread of `p`; it stays one.
 pub fn enter(p: &Arc<Process>) -> Arc<Thread> {
-    map_pages();
-    let slot = NEXT_SLOT.fetch_add(1, Ordering::Relaxed);
+    let slot = own_slot();
     let fs = FsContext::initial().unwrap();
     let cred = Arc::new(Cred::user(0, 0, Vec::new()));
     let tid = if p.threads.lock().is_empty() { p.pid } else { 10_000 + slot };
     let t = Arc::new(Thread::new(tid, p.clone(), slot, cred, FdTable::new(), fs, [0; 16], SigSet::EMPTY));
     p.threads.lock().push(t.clone());
     TREE.lock().add_thread(&t);
-    host::thread::set_gs(slot);
     host::thread::trusted_of(slot).slot.store(slot, Ordering::Relaxed);
     host::thread::set_current::<Thread>(slot, t.clone());
     t

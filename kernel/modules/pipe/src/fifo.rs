@@ -30,16 +30,9 @@ pub fn open(inode: &Arc<dyn Inode>, flags: u32) -> Result<Arc<dyn FileOps>> {
     if acc == oflag::WRONLY && nonblock && pipe.state.lock().readers == 0 {
         return Err(Errno::ENXIO);
     }
-    // A reader that comes after all writers have gone starts afresh: it must not see their hang-up.
-    if acc == oflag::RDONLY && nonblock {
-        let mut st = pipe.state.lock();
-        if st.writers == 0 && st.readers == 0 {
-            st.writer_opens = 0;
-        }
-    }
     // Opens are counted: a partner that comes and goes in the meantime ends the wait as well.
     let (there, seen) = pipe.count(flags);
-    let end: Arc<dyn FileOps> = Arc::new(crate::End { pipe: pipe.clone(), named: true });
+    let end = pipe.counted_end(flags, true, (there, seen));
     pipe.data.wake_all();
     pipe.space.wake_all();
     if nonblock || there || acc == oflag::RDWR {

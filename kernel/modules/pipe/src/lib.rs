@@ -73,8 +73,14 @@ impl Pipe {
 
     /// An end; which ends it is follows from the flags' access mode (a FIFO can be opened for both).
     fn end(self: &Arc<Pipe>, flags: u32, named: bool) -> Arc<dyn FileOps> {
-        self.count(flags);
-        Arc::new(End { pipe: self.clone(), named })
+        let partner = self.count(flags);
+        self.counted_end(flags, named, partner)
+    }
+
+    /// The object of an end that [`Pipe::count`] has counted.
+    fn counted_end(self: &Arc<Pipe>, flags: u32, named: bool, (partner, opens): (bool, u64)) -> Arc<dyn FileOps> {
+        let early = named && flags & oflag::ACCMODE == oflag::RDONLY && flags & oflag::NONBLOCK != 0 && !partner;
+        Arc::new(End { pipe: self.clone(), named, quiet_at: early.then_some(opens) })
     }
 
     /// Counts a new end. Tells what an opener of a FIFO has to know, all of one moment: whether the other side is there, and how
@@ -194,6 +200,9 @@ struct End {
     pipe: Arc<Pipe>,
     /// A FIFO: has a path of its own.
     named: bool,
+    /// A FIFO that was opened before any writer: how many writers had come until then. While that is still so,
+    /// it is quiet, not hung up (fifo(7)).
+    quiet_at: Option<u64>,
 }
 
 /// A new pipe: reading end, writing end. `flags`: O_NONBLOCK, O_DIRECT.
@@ -313,8 +322,7 @@ impl FileOps for End {
             if !st.buffer.is_empty() {
                 ev |= Events::READ;
             }
-            // A FIFO that no writer has opened yet is quiet, not hung up (poll(2), fifo(7)).
-            if st.writers == 0 && st.writer_opens > 0 {
+            if st.writers == 0 && self.quiet_at != Some(st.writer_opens) {
                 ev |= Events::HUP;
             }
         }

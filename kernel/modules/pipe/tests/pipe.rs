@@ -93,4 +93,8 @@ fn fifo_opens_wait_for_each_other() {
     assert_eq!(read(&r, 100).unwrap(), b"through");
     t.join().unwrap();
     assert_eq!(read(&r, 100).unwrap(), b"");
+    // A reader from before is hung up, one that comes now is not.
+    let flags = oflag::RDONLY | oflag::NONBLOCK;
+    let late = File::new(pipe::open_fifo(&inode, flags).unwrap(), flags);
+    assert_eq!((r.ops().poll(&r, None), late.ops().poll(&late, None)), (Events::HUP, Events::empty()));
 }

@@ -236,10 +236,8 @@ impl Socket for UnixSocket {
             Shutdown::Write => (SEND, RCV),
             Shutdown::Both => (RCV | SEND, RCV | SEND),
         };
+        // Not an error without a connection, unlike in other families (`unix_shutdown`).
         let peer = self.peer();
-        if peer.is_none() && self.connection() && !matches!(self.state.lock().phase, Phase::Listening { .. }) {
-            return Err(Errno::ENOTCONN);
-        }
         self.add_shut(mine);
         if let Some(p) = peer
             && self.connection()

@@ -149,7 +149,10 @@ impl UnixSocket {
             None => self.peer().ok_or(Errno::ENOTCONN)?,
         };
         if self.kind == SOCK_DGRAM {
-            self.check_target(&peer)?;
+            if let Err(e) = self.check_target(&peer) {
+                self.lose_peer(&peer, e);
+                return Err(e);
+            }
             meta.count = !peer.peered_with(self);
             meta.from = self.state.lock().name.clone();
         }
@@ -167,6 +170,17 @@ impl UnixSocket {
         let n = self.push_or_wait(&peer, nonblock, step)?;
         peer.wait.wake(Events::READ);
         Ok(n)
+    }
+
+    /// A datagram socket forgets a peer that is gone: the next send finds no connection.
+    fn lose_peer(&self, peer: &Arc<UnixSocket>, e: Errno) {
+        let mut st = self.state.lock();
+        if e == Errno::ECONNREFUSED && st.peer.as_ref().is_some_and(|p| Arc::ptr_eq(p, peer)) {
+            st.phase = Phase::Idle;
+            let gone = st.peer.take();
+            drop(st);
+            drop(gone);
+        }
     }
 
     fn push_or_wait(

@@ -193,6 +193,7 @@ fn datagrams_by_name() {
     s(&b).connect(&b, &addr("dgram-a")).unwrap();
     drop(a);
     assert_eq!(write(&b, b"z"), Err(Errno::ECONNREFUSED));
+    assert_eq!(write(&b, b"z"), Err(Errno::ENOTCONN));
 }
 
 #[test]
