@@ -174,21 +174,24 @@ def test_layers(shared):
 
 
 def test_leaving_leaves_nothing(kernel):
+    before = set(descendants(os.getpid()))
     vm = lodger.VM()
     vm.popen(["sh", "-c", "sleep 99 & sleep 99"], stdin=lodger.DEVNULL)
-    pids = descendants(os.getpid())
+    pids = set(descendants(os.getpid())) - before
     assert pids
     vm.close()
     assert gone(pids)
 
 
 def test_exception_and_gc_leave_nothing(kernel):
+    before = set(descendants(os.getpid()))
     with pytest.raises(ZeroDivisionError), lodger.VM() as vm:
-        pids = descendants(os.getpid())
+        pids = set(descendants(os.getpid())) - before
         1 / 0  # noqa: B018
     assert gone(pids)
     vm = lodger.VM()
-    pids = descendants(os.getpid())
+    pids = set(descendants(os.getpid())) - before
+    assert pids
     del vm
     gc.collect()
     assert gone(pids)

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core_::file::File;
+use core_::file::{File, oflag};
 use core_::irq::{Handler, Line};
 use core_::task::Process;
 use core_::{Errno, Mutex, Result};
@@ -129,6 +129,9 @@ pub fn new(input: HostFd, output: HostFd, rows: u32, cols: u32) -> Result<(Arc<F
     let raw_output = output.raw();
     let out = Arc::new(Output { fd: Mutex::new(Some(Arc::new(output))), line: Mutex::default() });
     let (file, console) = Console::new(rows as u16, cols as u16, Some(Arc::new(Sink(out.clone()))))?;
+    // Opened by name, so that ttyname(3) finds it; a guest without /dev gets the nameless one.
+    let name = alloc::format!("/dev/pts/{}", console.tty().index());
+    let file = core_::vfs::kopen(name.as_bytes(), oflag::RDWR | oflag::NOCTTY).unwrap_or(file);
     let ready = Arc::new(Ready(Mutex::new(Some(console.clone()))));
     match Line::new(raw_output, ready) {
         Ok(l) => *out.line.lock() = Some(l),
