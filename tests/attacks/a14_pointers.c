@@ -131,7 +131,7 @@ int main(void) {
     good = mmap(0, 65536, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     fd = open("/tmp/a14", O_RDWR | O_CREAT, 0644);
     write(fd, good, 65536); lseek(fd, 0, SEEK_SET);
-    dirfd_ = open("/", O_RDONLY); ep = epoll_create1(0); tfd = timerfd_create(CLOCK_MONOTONIC, 0); efd = eventfd(1, 0);
+    dirfd_ = open("/", O_RDONLY); ep = epoll_create1(0); tfd = timerfd_create(CLOCK_MONOTONIC, 0); efd = eventfd(1, EFD_NONBLOCK);
     pipe2(pp, O_NONBLOCK); write(pp[1], "x", 1); socketpair(AF_UNIX, SOCK_STREAM, 0, sv); write(sv[1], "hello world, hello world", 24);
     ptmx = open("/dev/ptmx", O_RDWR | O_NOCTTY);
     struct epoll_event ev = {EPOLLIN}; epoll_ctl(ep, EPOLL_CTL_ADD, efd, &ev);
