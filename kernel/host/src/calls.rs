@@ -11,6 +11,10 @@ pub enum Check {
     Clear { arg: usize, mask: u32 },
     /// The low 32 bits of the argument must be one of these.
     OneOf { arg: usize, values: &'static [u32] },
+    /// As `OneOf`; and where the argument is `when`, argument `other` must be `must`.
+    Pinned { arg: usize, values: &'static [u32], when: u32, other: usize, must: u32 },
+    /// All 64 bits of the argument must be zero.
+    Null { arg: usize },
 }
 
 /// One row of the host-call list.
@@ -37,8 +41,10 @@ macro_rules! host_calls {
 
 /// clone(2): every CLONE_NEW* flag, CLONE_PTRACE and CLONE_UNTRACED.
 const CLONE_FORBIDDEN: u32 = 0x7e02_0000 | 0x80 | 0x2000 | 0x0080_0000;
-/// PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_SYSCALL_USER_DISPATCH, PR_SET_DUMPABLE, PR_SET_TIMERSLACK, PR_SET_MDWE.
-const PRCTLS: &[u32] = &[1, 15, 59, 4, 29];
+const PR_SET_PDEATHSIG: u32 = 1;
+/// What is asked of prctl(2) after boot: the parent-death signal, PR_SET_SYSCALL_USER_DISPATCH.
+const PRCTLS: &[u32] = &[PR_SET_PDEATHSIG, 59];
+const SIGKILL: u32 = 9;
 /// FIONREAD, TCGETS, TCSETS, TIOCGWINSZ: what a console's descriptor answers.
 const IOCTLS: &[u32] = &[0x541b, 0x5401, 0x5402, 0x5413];
 
@@ -100,7 +106,8 @@ host_calls! {
     rt_sigaction = 13, "the trap handlers of a new process";
     rt_sigprocmask = 14, "signals of the supervisor";
     sigaltstack = 131, "the trap stack of a new thread";
-    prctl = 157, "syscall user dispatch, parent-death signal, name", Check::OneOf { arg: 0, values: PRCTLS };
+    prctl = 157, "syscall user dispatch; the parent-death signal, which may only be SIGKILL (H12)",
+        Check::Pinned { arg: 0, values: PRCTLS, when: PR_SET_PDEATHSIG, other: 1, must: SIGKILL };
     sched_yield = 24, "the guest's sched_yield";
     sched_setaffinity = 203, "virtual processors";
     sched_getaffinity = 204, "virtual processors";
@@ -117,6 +124,6 @@ host_calls! {
     epoll_ctl = 233, "devices: which descriptors are waited for";
     epoll_pwait = 281, "devices: wait";
     recvmsg = 47, "control channel";
-    sendto = 44, "control channel (connected: no address)";
+    sendto = 44, "control channel (connected: no address)", Check::Null { arg: 4 };
     sendmsg = 46, "control channel";
 }

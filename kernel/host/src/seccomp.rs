@@ -81,6 +81,29 @@ pub fn program() -> Program {
                 p.push(RET, 0, 0, KILL_PROCESS);
                 p.push(RET, 0, 0, ALLOW);
             }
+            Check::Pinned { arg, values, when, other, must } => {
+                let n = values.len() as u8;
+                p.push(JEQ, 0, n + 7, row.nr);
+                p.load_arg(arg);
+                for (i, v) in values.iter().enumerate() {
+                    p.push(JEQ, n - i as u8, 0, *v);
+                }
+                p.push(RET, 0, 0, KILL_PROCESS);
+                p.push(JEQ, 0, 3, when);
+                p.load_arg(other);
+                p.push(JEQ, 1, 0, must);
+                p.push(RET, 0, 0, KILL_PROCESS);
+                p.push(RET, 0, 0, ALLOW);
+            }
+            Check::Null { arg } => {
+                p.push(JEQ, 0, 6, row.nr);
+                p.load_arg(arg);
+                p.push(JEQ, 0, 3, 0);
+                p.push(LD_W_ABS, 0, 0, 20 + 8 * arg as u32);
+                p.push(JEQ, 0, 1, 0);
+                p.push(RET, 0, 0, ALLOW);
+                p.push(RET, 0, 0, KILL_PROCESS);
+            }
         }
     }
     p.push(RET, 0, 0, KILL_PROCESS);

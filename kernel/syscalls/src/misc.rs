@@ -419,8 +419,9 @@ pub fn sched_rr_get_interval(a: &Args) -> Result<i64> {
 /// sched_setscheduler(2): only SCHED_OTHER, BATCH and IDLE, which need no privilege on the host.
 pub fn sched_setscheduler(a: &Args) -> Result<i64> {
     scheduled(a.int(0))?;
+    let priority = UserPtr::<u32>::new(a.u64(2)).read()?;
     match a.int(1) & !0x4000_0000 {
-        0 | 3 | 5 => Ok(0),
+        0 | 3 | 5 if priority == 0 => Ok(0),
         1 | 2 => Err(Errno::EPERM),
         _ => Err(Errno::EINVAL),
     }

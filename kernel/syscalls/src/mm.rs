@@ -55,8 +55,12 @@ pub fn msync(a: &Args) -> Result<i64> {
 
 /// mincore(2).
 pub fn mincore(a: &Args) -> Result<i64> {
-    let v = mm()?.mincore(a.u64(0), a.u64(1))?;
-    uaccess::write_bytes(a.u64(2), &v)?;
+    let mut to = a.u64(2);
+    mm()?.mincore(a.u64(0), a.u64(1), |bytes| {
+        uaccess::write_bytes(to, bytes)?;
+        to += bytes.len() as u64;
+        Ok(())
+    })?;
     Ok(0)
 }
 

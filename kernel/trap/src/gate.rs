@@ -152,7 +152,10 @@ macro_rules! gate {
             ".balign 64",
             concat!(".global lodger_signal_", $guard), concat!("lodger_signal_", $guard, ":"),
             $($sig_open,)*
-            "cld",
+            // The application's flags but for what the host clears (DF, TF): with AC an unaligned access below would fault, with
+            // NT every iretq (A10).
+            "push 2",
+            "popfq",
             "push rdx",
             "call {handler}",
             "pop rdi",

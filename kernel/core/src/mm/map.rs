@@ -6,7 +6,6 @@ use crate::task::rlimit;
 use crate::{Errno, Result};
 use abi::layout::{self, PAGE};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use host::mem;
 
 fn page_up(n: u64) -> Option<u64> {
@@ -365,20 +364,25 @@ impl Mm {
         if start == end { Ok(()) } else { mem::msync(start, end - start, flags) }
     }
 
-    /// mincore(2): one byte a page.
+    /// mincore(2): `put` gets one byte a page, some pages at a time, because the range may be terabytes.
     ///
     /// # Errors
-    /// `EINVAL`, `ENOMEM`.
-    pub fn mincore(&self, addr: u64, len: u64) -> Result<Vec<u8>> {
+    /// `EINVAL`, `ENOMEM`; what `put` says.
+    pub fn mincore(&self, addr: u64, len: u64, mut put: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let (start, end) = range(addr, len, Errno::ENOMEM)?;
         if !self.space.lock().areas.covered(start, end) {
             return Err(Errno::ENOMEM);
         }
-        let mut out = alloc::vec![0; ((end - start) / PAGE) as usize];
-        if start < end {
-            mem::mincore(start, end - start, &mut out)?;
+        let mut out = [0; 4096];
+        let mut at = start;
+        while at < end {
+            let pages = ((end - at) / PAGE).min(out.len() as u64);
+            let part = &mut out[..pages as usize];
+            mem::mincore(at, pages * PAGE, part)?;
+            put(part)?;
+            at += pages * PAGE;
         }
-        Ok(out)
+        Ok(())
     }
 
     /// mlock(2): checks the range; host memory is not pinned for a guest.
