@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 OLDEST_LINUX = (5, 15)
+OLDEST_PKEY_LINUX = (6, 12)
 
 
 @record(frozen=True)
@@ -41,8 +42,9 @@ def cpu_flags() -> frozenset[str]:
 
 
 def has_pkeys() -> bool:
-    """Memory protection keys: in the processor (pku) and switched on by the host (ospke)."""
-    return {"pku", "ospke"} <= cpu_flags()
+    """Memory protection keys that the guard can use: in the processor (pku), switched on by the host (ospke), and a host that
+    delivers signals onto a stack under a key (Linux 6.12)."""
+    return {"pku", "ospke"} <= cpu_flags() and linux_version() >= OLDEST_PKEY_LINUX
 
 
 def has_fsgsbase() -> bool:
@@ -121,12 +123,12 @@ def features() -> list[Feature]:
             "guest programs run directly on the processor", "use an x86-64 machine",
         ),
         Feature(
-            "memory-keys", pkeys, False, "pku and ospke" if pkeys else "no pku/ospke in /proc/cpuinfo",
+            "memory-keys", pkeys, False, "pku and ospke" if pkeys else "no pku/ospke in /proc/cpuinfo, or Linux older than 6.12",
             "guest programs cannot touch the guest kernel (guard: pkey)" if pkeys else
             "guard is 'none': a hostile guest program can take over its own guest kernel; "
             "guest -> host isolation (seccomp, Landlock) is not weakened by that",
             "" if pkeys else "use a processor with PKU: Intel since Skylake-SP, AMD since Zen 3 "
-            "(under a hypervisor it must be passed through)",
+            "(under a hypervisor it must be passed through), with Linux 6.12 or newer",
         ),
         Feature(
             "syscall-dispatch", dispatch, True, "PR_SET_SYSCALL_USER_DISPATCH",
