@@ -95,6 +95,8 @@ static void one_row(void *at) {
     sigaction(SIGALRM, &sa, 0);
     for (unsigned b = 0; b < COUNT(bad); b++) {
         memset(good, 0, 32768);
+        uint64_t one = 1;
+        write(efd, &one, 8);  // something to read, and an event
         *(int *)good = strstr(rows[i].name, "sock") || strstr(rows[i].name, "peer") ? 128 : 0;
         struct itimerval it = {.it_value.tv_usec = 300000};
         setitimer(ITIMER_REAL, &it, 0);

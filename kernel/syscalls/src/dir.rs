@@ -18,8 +18,10 @@ fn dents(a: &Args, old: bool) -> Result<i64> {
     }
     // One call gives out at most this much: the rest comes with the next.
     let max = (a.u64(2) as u32 as usize).min(1 << 20);
+    let before = *f.pos();
     let bytes = vfs::fill_dents(&f, max, old)?;
-    write_bytes(a.u64(1), &bytes)?;
+    // What could not be handed over comes again.
+    write_bytes(a.u64(1), &bytes).inspect_err(|_| *f.pos() = before)?;
     Ok(bytes.len() as i64)
 }
 

@@ -143,10 +143,10 @@ impl Mm {
         }
     }
 
-    /// Refuses what can never be: more than the machine's memory in one writable piece, or more than RLIMIT_AS.
+    /// Refuses more than the VM may commit, or more than RLIMIT_AS.
     fn check_limits(&self, len: u64, prot: u32, flags: u32) -> Result<()> {
-        if prot & flag::PROT_WRITE != 0 && flags & flag::NORESERVE == 0 && flags & flag::TYPE == flag::PRIVATE && len > super::limit() {
-            return Err(Errno::ENOMEM);
+        if super::area::accountable(prot, flags) {
+            super::check_commit(len)?;
         }
         let limit = crate::current().process.rlimit(rlimit::AS);
         if limit != rlimit::INFINITY && self.total().saturating_add(len) > limit {
@@ -183,9 +183,13 @@ impl Mm {
         let mut s = self.space.lock();
         let areas = s.areas.overlapping(start, end);
         let mut at = start;
+        let mut more = 0;
         for (a, v) in &areas {
             if *a != at {
                 return Err(Errno::ENOMEM);
+            }
+            if v.flags & flag::ACCOUNT == 0 && super::area::accountable(prot, v.flags) {
+                more += v.end - a;
             }
             let no_write = v.flags & flag::TYPE == flag::SHARED && v.mapping.as_ref().is_some_and(|m| !m.file.writable());
             if prot & flag::PROT_WRITE != 0 && no_write {
@@ -196,6 +200,7 @@ impl Mm {
         if at < end {
             return Err(Errno::ENOMEM);
         }
+        super::check_commit(more)?;
         if areas.iter().all(|(_, v)| !v.partial) {
             mem::mprotect(start, end - start, prot)?;
         } else {
@@ -221,7 +226,7 @@ impl Mm {
             let len = new - old;
             let prot = flag::PROT_READ | flag::PROT_WRITE;
             let flags = flag::PRIVATE | flag::ANONYMOUS;
-            if want - start > data_limit.min(super::limit()) || !layout::mappable(old, len) || !s.areas.free(old, new) {
+            if want - start > data_limit || super::check_commit(len).is_err() || !layout::mappable(old, len) || !s.areas.free(old, new) {
                 return cur;
             }
             if mem::mmap(old, len, prot, flags | flag::FIXED_NOREPLACE, -1, 0).is_err() {
@@ -268,6 +273,9 @@ impl Mm {
         }
         if end > v.end {
             return Err(Errno::EFAULT);
+        }
+        if v.flags & flag::ACCOUNT != 0 {
+            super::check_commit(new_len.saturating_sub(end - start))?;
         }
         let mut piece = Vma { end: 0, offset: v.offset + (start - vstart), ..v.clone() };
         if new_len > end - start && piece.mapping.is_some() && (piece.partial || !single_extent(&piece, new_len)) {
