@@ -1,11 +1,12 @@
 //! The tree of areas: pure bookkeeping.
 
-use super::flag;
+use super::{COMMITTED, flag};
 use crate::file::File;
 use crate::{Errno, Result};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 /// A file that is mapped somewhere: tells the file when the last area over it is gone.
 pub struct Mapping {
@@ -58,17 +59,43 @@ impl Vma {
     }
 }
 
-/// Areas by start address.
-#[derive(Clone, Default)]
+/// True where an area's pages are or may become memory that nothing else bounds: the RAM file bounds tmpfs and memfds.
+/// MAP_NORESERVE makes no difference: whoever asked so may fill it all the same.
+pub(super) fn accountable(prot: u32, flags: u32) -> bool {
+    prot & flag::PROT_WRITE != 0 && (flags & flag::TYPE == flag::PRIVATE || flags & flag::ANONYMOUS != 0)
+}
+
+/// Areas by start address. What they commit is counted for the VM as long as this lives.
+#[derive(Default)]
 pub struct Area {
     tree: BTreeMap<u64, Vma>,
     total: u64,
+    charged: u64,
+}
+
+impl Clone for Area {
+    fn clone(&self) -> Area {
+        COMMITTED.fetch_add(self.charged, Ordering::Relaxed);
+        Area { tree: self.tree.clone(), total: self.total, charged: self.charged }
+    }
+}
+
+impl Drop for Area {
+    fn drop(&mut self) {
+        COMMITTED.fetch_sub(self.charged, Ordering::Relaxed);
+    }
 }
 
 impl Area {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.total
+    }
+
+    /// Committed bytes.
+    #[must_use]
+    pub fn charged(&self) -> u64 {
+        self.charged
     }
 
     #[must_use]
@@ -133,6 +160,10 @@ impl Area {
             let k = *k;
             if let Some(v) = self.tree.remove(&k) {
                 self.total -= v.end - k;
+                if v.flags & flag::ACCOUNT != 0 {
+                    self.charged -= v.end - k;
+                    COMMITTED.fetch_sub(v.end - k, Ordering::Relaxed);
+                }
             }
         }
     }
@@ -151,9 +182,16 @@ impl Area {
     }
 
     /// Puts an area at `start`, replacing what is there, and joins it with equal neighbours.
-    pub fn insert(&mut self, start: u64, vma: Vma) {
+    pub fn insert(&mut self, start: u64, mut vma: Vma) {
         self.remove(start, vma.end);
         self.total += vma.end - start;
+        if accountable(vma.prot, vma.flags) {
+            vma.flags |= flag::ACCOUNT;
+        }
+        if vma.flags & flag::ACCOUNT != 0 {
+            self.charged += vma.end - start;
+            COMMITTED.fetch_add(vma.end - start, Ordering::Relaxed);
+        }
         let end = vma.end;
         self.tree.insert(start, vma);
         self.join(end);
@@ -180,18 +218,18 @@ impl Area {
         }
     }
 
-    /// Calls `f` for each area that overlaps `[start, end)`; `ENOMEM` where not all of it is covered.
+    /// Calls `f` with each area that overlaps `[start, end)` and the part of it that does; `ENOMEM` where not all of it is covered.
     ///
     /// # Errors
     /// `ENOMEM`; what `f` returns.
-    pub fn each_covering(&self, start: u64, end: u64, mut f: impl FnMut(&Vma) -> Result<()>) -> Result<()> {
+    pub fn each_covering(&self, start: u64, end: u64, mut f: impl FnMut(u64, u64, &Vma) -> Result<()>) -> Result<()> {
         let first = self.find(start).map_or(start, |(s, _)| s);
         let mut at = start;
         for (s, v) in self.tree.range(first..end) {
             if *s > at {
                 return Err(Errno::ENOMEM);
             }
-            f(v)?;
+            f((*s).max(start), v.end.min(end), v)?;
             at = v.end;
         }
         if at < end { Err(Errno::ENOMEM) } else { Ok(()) }
@@ -203,9 +241,14 @@ impl Area {
         self.split(start);
         self.split(end);
         let mut n = 0;
-        for (_, v) in self.tree.range_mut(start..end) {
+        for (s, v) in self.tree.range_mut(start..end) {
             v.prot = prot;
             n += 1;
+            if v.flags & flag::ACCOUNT == 0 && accountable(prot, v.flags) {
+                v.flags |= flag::ACCOUNT;
+                self.charged += v.end - s;
+                COMMITTED.fetch_add(v.end - s, Ordering::Relaxed);
+            }
         }
         self.join(end);
         if n > 1 {

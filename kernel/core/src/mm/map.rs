@@ -163,14 +163,10 @@ impl Mm {
         }
     }
 
-    /// Refuses what can never be: more than the machine's memory in one writable piece, or more than RLIMIT_AS.
+    /// Refuses more than the VM may commit, or more than RLIMIT_AS.
     fn check_limits(&self, len: u64, prot: u32, flags: u32) -> Result<()> {
-        if prot & flag::PROT_WRITE != 0
-            && flags & flag::NORESERVE == 0
-            && flags & flag::TYPE == flag::PRIVATE
-            && len > super::limit()
-        {
-            return Err(Errno::ENOMEM);
+        if super::area::accountable(prot, flags) {
+            super::check_commit(len)?;
         }
         let limit = crate::current().process.rlimit(rlimit::AS);
         if limit != rlimit::INFINITY && self.total().saturating_add(len) > limit {
@@ -206,12 +202,17 @@ impl Mm {
         }
         let mut s = self.space.lock();
         let mut partial = false;
-        s.areas.each_covering(start, end, |v| {
+        let mut more = 0;
+        s.areas.each_covering(start, end, |from, to, v| {
             partial |= v.partial;
+            if v.flags & flag::ACCOUNT == 0 && super::area::accountable(prot, v.flags) {
+                more += to - from;
+            }
             let no_write =
                 v.flags & flag::TYPE == flag::SHARED && v.mapping.as_ref().is_some_and(|m| !m.file.writable());
             if prot & flag::PROT_WRITE != 0 && no_write { Err(Errno::EACCES) } else { Ok(()) }
         })?;
+        super::check_commit(more)?;
         if partial {
             for (a, v) in &s.areas.overlapping(start, end) {
                 protect_area(*a, v, prot)?;
@@ -237,7 +238,11 @@ impl Mm {
             let len = new - old;
             let prot = flag::PROT_READ | flag::PROT_WRITE;
             let flags = flag::PRIVATE | flag::ANONYMOUS;
-            if want - start > data_limit.min(super::limit()) || !layout::mappable(old, len) || !s.areas.free(old, new) {
+            if want - start > data_limit
+                || super::check_commit(len).is_err()
+                || !layout::mappable(old, len)
+                || !s.areas.free(old, new)
+            {
                 return cur;
             }
             if mem::mmap(old, len, prot, flags | flag::FIXED_NOREPLACE, -1, 0).is_err() {
@@ -285,6 +290,9 @@ impl Mm {
         }
         if end > v.end {
             return Err(Errno::EFAULT);
+        }
+        if v.flags & flag::ACCOUNT != 0 {
+            super::check_commit(new_len.saturating_sub(end - start))?;
         }
         let mut piece = Vma { end: 0, offset: v.offset + (start - vstart), ..v.clone() };
         if new_len > end - start && piece.mapping.is_some() && (piece.partial || !single_extent(&piece, new_len)) {

@@ -38,6 +38,8 @@ pub mod flag {
     pub const STACK: u32 = 0x2_0000;
     pub const HUGETLB: u32 = 0x4_0000;
     pub const FIXED_NOREPLACE: u32 = 0x10_0000;
+    /// Not mmap's: the area counts as committed memory (`area::accountable`), and goes on to when it loses PROT_WRITE.
+    pub const ACCOUNT: u32 = 1 << 31;
 }
 
 /// Where the parts of a program's image are, for /proc and brk.
@@ -80,8 +82,13 @@ pub struct Mm {
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-/// The VM's memory limit in bytes (`--memory`): one request beyond it is refused with ENOMEM.
+/// The VM's memory limit in bytes (`--memory`).
 static LIMIT: AtomicU64 = AtomicU64::new(u64::MAX);
+/// Bytes that all address spaces together may fill with pages of their own: private writable and shared anonymous areas.
+static COMMITTED: AtomicU64 = AtomicU64::new(0);
+/// How much of it the VM may have, as a multiple of its memory, and on top of that (docs/decisions/0004-memory-limit.md).
+const OVERCOMMIT: u64 = 2;
+const SLACK: u64 = 128 << 20;
 
 /// Sets the VM's memory limit.
 pub fn set_limit(bytes: u64) {
@@ -92,6 +99,18 @@ pub fn set_limit(bytes: u64) {
 #[must_use]
 pub fn limit() -> u64 {
     LIMIT.load(Ordering::Relaxed)
+}
+
+/// Committed bytes, and how many there may be.
+#[must_use]
+pub fn commitment() -> (u64, u64) {
+    (COMMITTED.load(Ordering::Relaxed), limit().saturating_mul(OVERCOMMIT).saturating_add(SLACK))
+}
+
+/// Whether `more` bytes can be committed. Two threads that ask at once may both hear yes: the limit is then passed by one request.
+fn check_commit(more: u64) -> crate::Result<()> {
+    let (now, most) = commitment();
+    if more > 0 && now.saturating_add(more) > most { Err(crate::Errno::ENOMEM) } else { Ok(()) }
 }
 
 impl Mm {
@@ -111,10 +130,14 @@ impl Mm {
     }
 
     /// [`Mm::fork`] with the space held until the guard is dropped: for the time of the host's fork.
-    pub fn fork_locked(&self) -> (Arc<Mm>, crate::MutexGuard<'_, Space>) {
+    ///
+    /// # Errors
+    /// `ENOMEM`: the child's copy would be more than the VM may commit.
+    pub fn fork_locked(&self) -> crate::Result<(Arc<Mm>, crate::MutexGuard<'_, Space>)> {
         let s = self.space.lock();
+        check_commit(s.areas.charged())?;
         let copy = Space { areas: s.areas.clone(), image: s.image.clone(), exe: s.exe.clone() };
-        (Arc::new(Mm { space: Mutex::new(copy), id: NEXT_ID.fetch_add(1, Ordering::Relaxed) }), s)
+        Ok((Arc::new(Mm { space: Mutex::new(copy), id: NEXT_ID.fetch_add(1, Ordering::Relaxed) }), s))
     }
 
     /// The running program's file.

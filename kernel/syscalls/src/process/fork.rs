@@ -287,13 +287,15 @@ fn start(me: &Thread, r: &Request, child: Arc<Thread>, vfork: bool) -> Result<i6
         // The tree and the host's copy must be of the same moment: no other thread maps in between.
         let mm = me.process.mm.lock().clone();
         match mm {
-            Some(mm) => {
-                let (copy, held) = mm.fork_locked();
-                *child.process.mm.lock() = Some(copy);
-                let made = trap::thread::spawn(Kind::Process, slot, entry);
-                drop(held);
-                made
-            }
+            Some(mm) => match mm.fork_locked() {
+                Ok((copy, held)) => {
+                    *child.process.mm.lock() = Some(copy);
+                    let made = trap::thread::spawn(Kind::Process, slot, entry);
+                    drop(held);
+                    made
+                }
+                Err(e) => Err(e),
+            },
             None => Err(Errno::EAGAIN),
         }
     };
@@ -303,6 +305,8 @@ fn start(me: &Thread, r: &Request, child: Arc<Thread>, vfork: bool) -> Result<i6
             if let Some(fd) = fd {
                 let _ = me.files().remove(fd);
             }
+            // The slot keeps the child until its next owner comes: it must not keep pipes open for so long.
+            drop(child.set_files(core_::fd::FdTable::new()));
             core_::task::thread_gone(&child);
             abandon(&child, slot, e)
         }
