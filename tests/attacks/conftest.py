@@ -4,10 +4,10 @@ import os
 import pathlib
 
 import pytest
-from machine.conftest import kernel  # noqa: F401  (the fixture)
-from programs import CACHE, build
 
 import lodger
+from machine.conftest import kernel  # noqa: F401  (the fixture)
+from programs import CACHE, build
 
 HERE = pathlib.Path(__file__).parent
 
@@ -50,8 +50,9 @@ def attack(kernel):  # noqa: F811
 @pytest.fixture
 def guarded():
     """True where VMs of these tests have a guard."""
-    words = [w for line in open("/proc/cpuinfo") if line.startswith("flags") for w in line.split()]
-    return "ospke" in words and os.environ.get("LODGER_GUARD") != "none"
+    from lodger.host.features import has_pkeys
+
+    return has_pkeys() and os.environ.get("LODGER_GUARD") != "none"
 
 
 @pytest.fixture

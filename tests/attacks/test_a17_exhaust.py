@@ -2,7 +2,25 @@
 
 import pytest
 
-KINDS = "forks threads fds pipes sockets flight cycle epolls paths maps timers sigs files xattrs locks memfds args".split()
+KINDS = [
+    "forks",
+    "threads",
+    "fds",
+    "pipes",
+    "sockets",
+    "flight",
+    "cycle",
+    "epolls",
+    "paths",
+    "maps",
+    "timers",
+    "sigs",
+    "files",
+    "xattrs",
+    "locks",
+    "memfds",
+    "args",
+]
 
 
 def test_odd_doors(attack):

@@ -9,10 +9,10 @@ import signal
 import subprocess
 
 import pytest
-from programs import CACHE, build
 
 import lodger
 from lodger.host import landlock
+from programs import CACHE, build
 
 # Files, and signals to the host, are Landlock's to refuse: a host without it (or with an older one) relies on the rest.
 BY_LANDLOCK = {"openat2", "openat2 /proc", "openat2 memory", "openat2 host root", "openat2 device"}
@@ -26,7 +26,7 @@ def h01():
 
 
 @pytest.mark.parametrize("number", range(70))
-def test_host_call(kernel, h01, tmp_path, number):  # noqa: F811
+def test_host_call(kernel, h01, tmp_path, number):
     if number >= int(subprocess.run([h01], capture_output=True, check=True).stdout):
         pytest.fail("the table is shorter than this test thinks")
     secret = tmp_path / "secret"

@@ -25,10 +25,19 @@ def test_no_way_out(kernel, tmp_path):
     volume = tmp_path / "volume"
     volume.mkdir()
     (volume / "dir").mkdir()
-    for name, target in {"up": "..", "abs": str(secret), "magic": f"/proc/{os.getpid()}/root", "rel": "../secret"}.items():
+    for name, target in {
+        "up": "..",
+        "abs": str(secret),
+        "magic": f"/proc/{os.getpid()}/root",
+        "rel": "../secret",
+    }.items():
         (volume / name).symlink_to(target)
     with lodger.VM(volumes={str(volume): "/v"}, memory="128M") as vm:
-        done = vm.run(["sh", "-c", SCRIPT], env={"SECRET": str(secret).lstrip("/"), "HOSTPID": str(os.getpid()), "PATH": os.environ["PATH"]}, timeout=30)
+        done = vm.run(
+            ["sh", "-c", SCRIPT],
+            env={"SECRET": str(secret).lstrip("/"), "HOSTPID": str(os.getpid()), "PATH": os.environ["PATH"]},
+            timeout=30,
+        )
     assert b"TOPSECRET" not in done.stdout + done.stderr
     assert done.stdout.endswith(b"done\n"), done
     assert not os.path.exists(volume / "disk") or not os.stat(volume / "disk").st_rdev

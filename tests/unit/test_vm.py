@@ -234,6 +234,7 @@ def test_garbage_collection_ends_it(fake):
 )
 def test_misbehaving_guests(fake, monkeypatch, how, error, words):
     monkeypatch.setattr(core, "BOOT_SECONDS", 1.0)
+    monkeypatch.delenv("LODGER_LOG", raising=False)  # the message quotes the log
     fake(how)
     with pytest.raises(error, match=words):
         lodger.VM(guard="none")

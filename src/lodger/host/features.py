@@ -42,8 +42,8 @@ def cpu_flags() -> frozenset[str]:
 
 
 def has_pkeys() -> bool:
-    """Memory protection keys that the guard can use: in the processor (pku), switched on by the host (ospke), and a host that
-    delivers signals onto a stack under a key (Linux 6.12)."""
+    """Memory protection keys that the guard can use: in the processor (pku), switched on by the host (ospke), on a host
+    that delivers signals onto a stack under a key (Linux 6.12)."""
     return {"pku", "ospke"} <= cpu_flags() and linux_version() >= OLDEST_PKEY_LINUX
 
 
@@ -123,7 +123,8 @@ def features() -> list[Feature]:
             "guest programs run directly on the processor", "use an x86-64 machine",
         ),
         Feature(
-            "memory-keys", pkeys, False, "pku and ospke" if pkeys else "no pku/ospke in /proc/cpuinfo, or Linux older than 6.12",
+            "memory-keys", pkeys, False,
+            "pku and ospke" if pkeys else "no pku/ospke in /proc/cpuinfo, or Linux older than 6.12",
             "guest programs cannot touch the guest kernel (guard: pkey)" if pkeys else
             "guard is 'none': a hostile guest program can take over its own guest kernel; "
             "guest -> host isolation (seccomp, Landlock) is not weakened by that",

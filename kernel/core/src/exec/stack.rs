@@ -35,7 +35,9 @@ pub fn build(mm: &Mm, image: &mut Image, p: &Program, mut aux: Vec<u64>, limit: 
     let size = limit.clamp(512 * 1024, 64 << 20) & !(PAGE - 1);
     let prot = flag::PROT_READ | flag::PROT_WRITE;
     let flags = flag::PRIVATE | flag::ANONYMOUS | flag::NORESERVE | flag::STACK;
-    let low = mm.mmap(0, size + PAGE, 0, flags, None, 0)? + PAGE;
+    let guard = mm.mmap(0, size + PAGE, 0, flags, None, 0)?;
+    mm.space.lock().areas.exempt(guard);
+    let low = guard + PAGE;
     mm.mprotect(low, size, prot)?;
     let top = low + size;
 

@@ -62,6 +62,9 @@ impl Vma {
 /// True where an area's pages are or may become memory that nothing else bounds: the RAM file bounds tmpfs and memfds.
 /// MAP_NORESERVE makes no difference: whoever asked so may fill it all the same.
 pub(super) fn accountable(prot: u32, flags: u32) -> bool {
+    if flags & flag::EXEMPT != 0 {
+        return false;
+    }
     prot & flag::PROT_WRITE != 0 && (flags & flag::TYPE == flag::PRIVATE || flags & flag::ANONYMOUS != 0)
 }
 
@@ -208,6 +211,13 @@ impl Area {
             if let Some(prev) = self.tree.get_mut(&prev_start) {
                 prev.end = end;
             }
+        }
+    }
+
+    /// Takes the area at `start` out of the account, before it is writable.
+    pub fn exempt(&mut self, start: u64) {
+        if let Some(v) = self.tree.get_mut(&start) {
+            v.flags |= flag::EXEMPT;
         }
     }
 

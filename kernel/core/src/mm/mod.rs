@@ -40,6 +40,8 @@ pub mod flag {
     pub const FIXED_NOREPLACE: u32 = 0x10_0000;
     /// Not mmap's: the area counts as committed memory (`area::accountable`), and goes on to when it loses PROT_WRITE.
     pub const ACCOUNT: u32 = 1 << 31;
+    /// Not mmap's: never counts (the stack that execve makes: all of its limit is mapped, little is used).
+    pub const EXEMPT: u32 = 1 << 30;
 }
 
 /// Where the parts of a program's image are, for /proc and brk.

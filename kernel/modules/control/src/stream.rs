@@ -5,6 +5,7 @@
 
 use alloc::sync::Arc;
 use core::any::Any;
+use core::ops::Deref;
 use core_::file::{File, FileOps};
 use core_::io::IoBuf;
 use core_::irq::{self, Line};
@@ -12,8 +13,11 @@ use core_::wait::{Events, Interrupt, PollTable, WaitQueue};
 use core_::{Errno, Mutex, Result, current};
 use host::file::{self, HostFd};
 
-/// The stream.
-pub struct HostStream {
+/// The stream; opened once more through /proc/self/fd it is the same one.
+pub struct HostStream(Arc<Shared>);
+
+/// What all openings share: the host's event queue takes a descriptor once.
+pub struct Shared {
     fd: HostFd,
     queue: Arc<WaitQueue>,
     /// Made when somebody first polls.
@@ -28,10 +32,17 @@ impl irq::Handler for Wake {
     }
 }
 
+impl Deref for HostStream {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
 impl HostStream {
     #[must_use]
     pub fn new(fd: HostFd) -> HostStream {
-        HostStream { fd, queue: Arc::default(), line: Mutex::default() }
+        HostStream(Arc::new(Shared { fd, queue: Arc::default(), line: Mutex::default() }))
     }
 
     fn now(&self) -> Events {
@@ -181,6 +192,10 @@ impl FileOps for HostStream {
             }
             _ => Err(Errno::ENOTTY),
         }
+    }
+
+    fn reopen(&self, _f: &File, _flags: u32) -> Result<Arc<dyn FileOps>> {
+        Ok(Arc::new(HostStream(self.0.clone())))
     }
 
     fn link_text(&self, _f: &File) -> Option<alloc::vec::Vec<u8>> {

@@ -187,7 +187,8 @@ fn namespaces(id: Id) -> Arc<dyn Inode> {
 }
 
 fn comm(who: &Who) -> Result<Vec<u8>> {
-    let c = *who.thread()?.comm.lock();
+    let Ok(t) = who.thread() else { return if who.tid() == 1 { Ok(b"init\n".to_vec()) } else { Err(Errno::ESRCH) } };
+    let c = *t.comm.lock();
     let mut out = c[..c.iter().position(|b| *b == 0).unwrap_or(c.len())].to_vec();
     out.push(b'\n');
     Ok(out)

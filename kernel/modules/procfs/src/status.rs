@@ -24,7 +24,9 @@ fn state(who: &Who, p: &Process) -> (char, &'static str) {
         State::Stopped(_) => b'T',
         State::Running => 0,
     };
-    let c = if c == 0 { who.thread().map_or(b'Z', |t| hooks().state(&t)) } else { c };
+    // Process 1 has no threads: it waits for orphans without ever running.
+    let idle = if p.pid == 1 { b'S' } else { b'Z' };
+    let c = if c == 0 { who.thread().map_or(idle, |t| hooks().state(&t)) } else { c };
     match c {
         b'R' => ('R', "running"),
         b'D' => ('D', "disk sleep"),
@@ -35,7 +37,8 @@ fn state(who: &Who, p: &Process) -> (char, &'static str) {
 }
 
 fn name(who: &Who) -> Vec<u8> {
-    let c = who.thread().map(|t| *t.comm.lock()).unwrap_or_default();
+    let Ok(t) = who.thread() else { return if who.tid() == 1 { b"init".to_vec() } else { Vec::new() } };
+    let c = *t.comm.lock();
     c[..c.iter().position(|b| *b == 0).unwrap_or(c.len())].to_vec()
 }
 
