@@ -115,6 +115,6 @@ fn fault(me: &Thread, signo: u32, si_code: i32, addr: u64, err: u64, trapno: u64
             FaultResult::Signal(s, c) => info = SigInfo::fault(s, c, addr),
         }
     }
-    signals::set_fault(me, (err, trapno, addr));
+    me.set_fault((err, trapno, addr));
     signal::force(me, info);
 }

@@ -1,10 +1,10 @@
 //! What happens before a thread returns to its application: stops, the end, handlers, restarted calls.
 
 use core::sync::atomic::Ordering;
+use core_::Errno;
 use core_::signal::{self, Action, Default_, SigInfo, SigSet, default_action, notify, sig};
 use core_::task::{Exit, State, Thread};
 use core_::wait::Interrupt;
-use core_::{Errno, counters};
 use host::thread::trusted;
 use syscalls::process::exit;
 use syscalls::signal::on_stack;
@@ -42,7 +42,7 @@ pub fn work(me: &'static Thread) {
         }
     }
     // No handler ran: the call goes on where it was, with the mask that it found.
-    restart_without_handler(me);
+    restart_without_handler();
     if let Some(mask) = me.saved_mask.lock().take() {
         syscalls::signal::set_mask(me, mask);
     }
@@ -162,7 +162,6 @@ fn handle(me: &'static Thread, info: &SigInfo, action: &Action) -> bool {
     } else {
         me.work.store(false, Ordering::SeqCst);
     }
-    counters::SIGNALS.add(0);
     true
 }
 
@@ -181,7 +180,7 @@ fn rewind() {
     trap::cpu::make_full(context::current());
 }
 
-fn restart_without_handler(_me: &Thread) {
+fn restart_without_handler() {
     let r = &mut context::current().regs;
     if r.orig_rax == u64::MAX {
         return;
@@ -194,9 +193,4 @@ fn restart_without_handler(_me: &Thread) {
         Some(_) => rewind(),
         None => {}
     }
-}
-
-/// Notes what a coming fault signal's frame says of the processor.
-pub fn set_fault(me: &Thread, fault: (u64, u64, u64)) {
-    me.set_fault(fault);
 }

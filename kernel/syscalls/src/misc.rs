@@ -3,7 +3,7 @@
 use crate::Args;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
-use core_::task::{Cap, Process, Rlimit, TREE, Usage, rlimit};
+use core_::task::{Cap, Process, Rlimit, TREE, rlimit};
 use core_::uaccess::{self, UserPtr};
 use core_::{Errno, Mutex, Result, counters, current};
 
@@ -173,21 +173,13 @@ pub fn prlimit64(a: &Args) -> Result<i64> {
     Ok(0)
 }
 
-fn usage_words(u: &Usage) -> [u64; 18] {
-    let mut w = [0; 18];
-    (w[0], w[1]) = (u.utime_us / 1_000_000, u.utime_us % 1_000_000);
-    (w[2], w[3]) = (u.stime_us / 1_000_000, u.stime_us % 1_000_000);
-    (w[4], w[8], w[9], w[16], w[17]) = (u.maxrss_kib, u.minflt, u.majflt, u.nvcsw, u.nivcsw);
-    w
-}
-
 /// getrusage(2).
 pub fn getrusage(a: &Args) -> Result<i64> {
     let w = match a.int(0) {
         // One guest process is one host process since its last execve.
         0 => host::process::getrusage(0)?,
         1 => host::process::getrusage(1)?,
-        -1 => usage_words(&current().process.child_usage.lock()),
+        -1 => current().process.child_usage.lock().to_words(),
         _ => return Err(Errno::EINVAL),
     };
     UserPtr::<[u64; 18]>::new(a.u64(1)).write(w)?;

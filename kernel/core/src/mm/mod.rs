@@ -121,17 +121,8 @@ impl Mm {
         Arc::new(Mm { space: Mutex::default(), id: NEXT_ID.fetch_add(1, Ordering::Relaxed) })
     }
 
-    /// The tree for a forked child; the host's fork has copied the memory itself.
-    #[must_use]
-    pub fn fork(&self) -> Arc<Mm> {
-        let s = self.space.lock();
-        Arc::new(Mm {
-            space: Mutex::new(Space { areas: s.areas.clone(), image: s.image.clone(), exe: s.exe.clone() }),
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-        })
-    }
-
-    /// [`Mm::fork`] with the space held until the guard is dropped: for the time of the host's fork.
+    /// The tree for a forked child, whose memory the host's fork copies; the space stays held until the guard is dropped, so
+    /// that both copies are of the same moment.
     ///
     /// # Errors
     /// `ENOMEM`: the child's copy would be more than the VM may commit.

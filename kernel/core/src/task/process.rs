@@ -77,6 +77,31 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// As struct rusage lays it out: 18 words (getrusage(2)).
+    #[must_use]
+    pub fn to_words(&self) -> [u64; 18] {
+        let mut w = [0; 18];
+        (w[0], w[1]) = (self.utime_us / 1_000_000, self.utime_us % 1_000_000);
+        (w[2], w[3]) = (self.stime_us / 1_000_000, self.stime_us % 1_000_000);
+        (w[4], w[8], w[9], w[16], w[17]) = (self.maxrss_kib, self.minflt, self.majflt, self.nvcsw, self.nivcsw);
+        w
+    }
+
+    /// From the words of the host's struct rusage.
+    #[must_use]
+    pub fn from_words(w: &[u64; 18]) -> Usage {
+        let us = |i: usize| w[i] * 1_000_000 + w[i + 1];
+        Usage {
+            utime_us: us(0),
+            stime_us: us(2),
+            maxrss_kib: w[4],
+            minflt: w[8],
+            majflt: w[9],
+            nvcsw: w[16],
+            nivcsw: w[17],
+        }
+    }
+
     /// Adds another's (the largest resident set of the two).
     pub fn add(&mut self, o: &Usage) {
         self.utime_us += o.utime_us;

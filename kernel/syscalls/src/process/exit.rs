@@ -112,16 +112,7 @@ pub fn close_all(files: Arc<FdTable>) {
 /// Adds the calling thread's times to its process.
 pub fn account(me: &Thread) {
     if let Ok(u) = host::process::getrusage(1) {
-        let us = |i: usize| u[i] * 1_000_000 + u[i + 1];
-        me.process.usage.lock().add(&Usage {
-            utime_us: us(0),
-            stime_us: us(2),
-            maxrss_kib: u[4],
-            minflt: u[8],
-            majflt: u[9],
-            nvcsw: u[16],
-            nivcsw: u[17],
-        });
+        me.process.usage.lock().add(&Usage::from_words(&u));
     }
 }
 

@@ -111,14 +111,6 @@ fn wait(which: &Which, options: u32) -> Result<Option<Found>> {
     })
 }
 
-fn rusage_words(u: &Usage) -> [u64; 18] {
-    let mut w = [0; 18];
-    (w[0], w[1]) = (u.utime_us / 1_000_000, u.utime_us % 1_000_000);
-    (w[2], w[3]) = (u.stime_us / 1_000_000, u.stime_us % 1_000_000);
-    (w[4], w[8], w[9], w[16], w[17]) = (u.maxrss_kib, u.minflt, u.majflt, u.nvcsw, u.nivcsw);
-    w
-}
-
 /// wait4(2).
 pub fn wait4(a: &Args) -> Result<i64> {
     let options = a.u32(2);
@@ -136,7 +128,7 @@ pub fn wait4(a: &Args) -> Result<i64> {
         None => Ok(0),
         Some(f) => {
             UserPtr::<u32>::new(a.u64(1)).write_if(|| f.status)?;
-            UserPtr::<[u64; 18]>::new(a.u64(3)).write_if(|| rusage_words(&f.usage))?;
+            UserPtr::<[u64; 18]>::new(a.u64(3)).write_if(|| f.usage.to_words())?;
             Ok(i64::from(f.process.pid))
         }
     }
@@ -180,7 +172,7 @@ pub fn waitid(a: &Args) -> Result<i64> {
         uaccess::write_bytes(a.u64(2) + 16, &bytes[16..28])?;
     }
     if let Some(f) = &found {
-        UserPtr::<[u64; 18]>::new(a.u64(4)).write_if(|| rusage_words(&f.usage))?;
+        UserPtr::<[u64; 18]>::new(a.u64(4)).write_if(|| f.usage.to_words())?;
     }
     Ok(0)
 }
