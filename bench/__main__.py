@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import lodger
+from bench import peers
 from bench.work import MICRO, PATH, PROGRAMS, Work
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,18 +53,6 @@ def in_guest(work: Work, vm: lodger.VM) -> float:
     return measure(result.stdout, result.duration, work)
 
 
-def peers(folder: Path) -> dict[str, list[str]]:
-    """Command prefixes of what is installed besides Lodger."""
-    found = {}
-    if shutil.which("bwrap"):
-        found["bubblewrap"] = ["bwrap", "--bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-all"]
-    if shutil.which("runsc"):
-        found["gvisor"] = ["runsc", "--rootless", "--network=none", "do"]
-    if shutil.which("linux.uml") or shutil.which("linux"):
-        print("bench: user-mode-linux needs a root image of its own: not measured yet", file=sys.stderr)
-    return found
-
-
 def main(words: list[str]) -> int:
     """0 when every measured ratio is within its limit."""
     names = [w for w in words if not w.startswith("-")]
@@ -73,11 +62,18 @@ def main(words: list[str]) -> int:
         print(f"bench: unknown: {', '.join(sorted(unknown))}; there are {', '.join(w.name for w in everything)}")
         return 2
     folder = build()
-    others = peers(folder) if "--peers" in words else {}
+    others, absent = peers.find() if "--peers" in words else ({}, {})
+    for peer, why in absent.items():
+        print(f"bench: {peer} is not measured: {why}", file=sys.stderr)
     rows = []
+    skipped = {}
     with lodger.VM(memory="2G", volumes={str(folder): "/bench:ro"}) as vm:
         for work in everything:
             if names and work.name not in names:
+                continue
+            if work.program and not shutil.which(work.program, path=PATH):
+                skipped[work.name] = f"{work.program} is not installed: apt install {work.program}"
+                print(f"bench: {work.name} is not measured: {skipped[work.name]}", file=sys.stderr)
                 continue
             row = run_one(work, folder, vm, others)
             rows.append(row)
@@ -86,13 +82,13 @@ def main(words: list[str]) -> int:
         counters = vm.stats()
         layers = vm.layers
     if "--json" in words:
-        print(json.dumps({"rows": rows, "layers": layers, "counters": counters}, indent=1))
+        print(json.dumps({"rows": rows, "skipped": skipped | absent, "layers": layers, "counters": counters}, indent=1))
     else:
         print(f"\nlayers: {layers}\ncounters: {json.dumps(counters)}")
     return int(any(row["error"] or row["ratio"] > row["limit"] for row in rows))
 
 
-def run_one(work: Work, folder: Path, vm: lodger.VM, others: dict[str, list[str]]) -> dict[str, Any]:
+def run_one(work: Work, folder: Path, vm: lodger.VM, others: dict[str, peers.Runner]) -> dict[str, Any]:
     """A row of the table."""
     host: list[float] = []
     guest: list[float] = []
@@ -107,12 +103,13 @@ def run_one(work: Work, folder: Path, vm: lodger.VM, others: dict[str, list[str]
             break
     h = statistics.median(host)
     g = statistics.median(guest) if guest else float("inf")
-    extra = {}
-    for name, prefix in others.items():
+    extra: dict[str, float | str] = {}
+    for name, run in others.items():
+        argv = work.argv or [str(folder / "micro-static"), work.name]
         try:
-            extra[name] = statistics.median(on_host(work, folder, prefix) for _ in range(3)) / h
-        except (subprocess.CalledProcessError, ValueError):
-            extra[name] = float("nan")
+            extra[name] = round(peers.measure(run, work, argv, folder) / h, 2)
+        except peers.Failed as why:
+            extra[name] = str(why)
     after = vm.stats()
     grown = {k: v - counted.get(k, 0) for k, v in after.items() if isinstance(v, int) and v != counted.get(k)}
     return {
@@ -125,7 +122,8 @@ def line(row: dict[str, Any]) -> str:
     """A row as text."""
     verdict = "ERROR" if row["error"] else "ok" if row["ratio"] <= row["limit"] else "OVER"
     text = f"{row['name']:<10} host {row['host_ns']:>14.0f} ns  guest {row['guest_ns']:>14.0f} ns  "
-    text += f"{row['ratio']:>6.2f} (at most {row['limit']})  {verdict}  {row['peers'] or ''} {row['error']}"
+    text += f"{row['ratio']:>6.2f} (at most {row['limit']})  {verdict}  {row['error']}"
+    text += "".join(f"  {name} {value}" for name, value in row["peers"].items())
     return text.rstrip()
 
 

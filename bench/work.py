@@ -13,6 +13,8 @@ class Work(NamedTuple):
     name: str
     limit: float
     argv: list[str] | None = None
+    program: str = ""
+    """what must be installed; without it there is no row"""
 
 
 _LIMITS = {
@@ -34,11 +36,17 @@ _SQLITE = (
     "import sqlite3; c=sqlite3.connect('/tmp/bench.db'); c.execute('drop table if exists t'); "
     "c.execute('create table t(a)'); [c.execute('insert into t values(?)',(i,)) for i in range(100000)]; c.commit()"
 )
+_SCENE = """camera { location <0,2,-5> look_at 0 } light_source { <5,9,-7> rgb 1 area_light <2,0,0>,<0,2,0>,4,4 adaptive 1 }
+plane { y,-1 pigment { checker rgb 1 rgb .2 } finish { reflection .2 } }
+#declare I=0; #while (I<40) sphere { <2*cos(I),.4*sin(I*3),2*sin(I)>,.3 pigment { rgb <.9,I/40,.3> } finish { reflection .3 specular .6 } }
+#declare I=I+1; #end"""
+_POVRAY = f"cd $(mktemp -d) && echo '{_SCENE}' > s.pov && povray +Is.pov +Os.png -D +W320 +H240 +A0.1 -GA >log 2>&1 && test -s s.png"
 PROGRAMS = [
     Work("python", 1.15, ["python3", "-c", "import json, asyncio, sqlite3, email, unittest, xml.dom"]),
     Work("compile", 1.15, ["sh", "-c", _COMPILE]),
     Work("git", 1.15, ["sh", "-c", _GIT]),
     Work("tar", 1.15, ["sh", "-c", "tar cf - /usr/include 2>/dev/null | wc -c"]),
     Work("sqlite", 1.15, ["python3", "-c", _SQLITE]),
+    Work("povray", 1.15, ["sh", "-c", _POVRAY], "povray"),
     Work("shell", 1.5, ["sh", "-c", "i=0; while [ $i -lt 500 ]; do /bin/true; i=$((i+1)); done"]),
 ]

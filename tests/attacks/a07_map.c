@@ -1,7 +1,10 @@
 // A7: every call that takes an address, over every place that belongs to the guest kernel.
 #include "attack.h"
+#include <sys/auxv.h>
 
-static const struct { const char *name; unsigned long at, len; } places[] = {
+static struct { const char *name; unsigned long at, len; } places[] = {
+    // The host's, which the guest kernel calls: code in its place would run with the guard open.
+    {"vDSO", 0, PAGE}, {"vDSO's data", -PAGE, PAGE}, {"vDSO and around", -32 * PAGE, 64 * PAGE}, {"half of the vDSO", -8 * PAGE, 9 * PAGE},
     {"kernel text", KERNEL, PAGE}, {"kernel text, all", KERNEL, KERNEL_END - KERNEL}, {"heap", HEAP, PAGE},
     {"thread slots", SLOTS, 2 * PAGE}, {"open pages", OPEN_PAGES, PAGE}, {"trusted pages", TRUSTED, PAGE},
     {"alias of the jump table", JUMP_ALIAS, PAGE}, {"last page", KERNEL_END - PAGE, PAGE},
@@ -21,6 +24,7 @@ static void refused(const char *call, const char *place, long ret) {
 int main(void) {
     char *own = mmap(0, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memset(own, 7, 16 * PAGE);
+    for (int i = 0; i < 4; i++) places[i].at += getauxval(AT_SYSINFO_EHDR);
     int fd = memfd_create("x", 0);
     ftruncate(fd, 1 << 20);
     for (unsigned i = 0; i < COUNT(places); i++) {

@@ -35,7 +35,7 @@ static int holes;
 #define KERNEL_END 0xc0000000ul
 #define HEAP 0x72000000ul
 #define SLOTS 0x90000000ul
-#define OPEN_PAGES 0xb0000000ul
+#define OPEN_PAGES 0x6e000000ul
 #define TRUSTED 0xb2000000ul
 #define JUMP_ALIAS 0xb4000000ul
 #define JUMP_TABLE 0x050f0000ul

@@ -7,9 +7,13 @@ import pytest
 
 import lodger
 from machine.conftest import kernel  # noqa: F401  (the fixture)
+from machines import BY_NAME
 from programs import CACHE, build
 
 HERE = pathlib.Path(__file__).parent
+
+#: What has a part in the `pkey` guard differs between these: who makes pages executable, who takes traps.
+PKEY_MACHINES = ["default", "+multi", "+pkey", "remap", "process"]
 
 
 def pytest_collection_modifyitems(items):
@@ -23,8 +27,8 @@ def attack(kernel):  # noqa: F811
     """Builds NAME.c, runs it in a VM, checks that it reports no hole and that the VM goes on."""
     machines = []
 
-    def run(name, *words, status=0, alive=True, timeout=60, **options):
-        program = build(HERE / f"{name}.c")
+    def run(name, *words, status=0, alive=True, timeout=60, flags=(), **options):
+        program = build(HERE / f"{name}.c", *flags)
         options.setdefault("memory", "512M")
         options.setdefault("pids", 200)
         volumes = {str(CACHE): "/attacks:ro", **options.pop("volumes", {})}
@@ -55,8 +59,21 @@ def guarded():
     return has_pkeys() and os.environ.get("LODGER_GUARD") != "none"
 
 
-@pytest.fixture
-def keys(guarded):
-    """Attacks on the guard itself mean something only where there is one."""
+@pytest.fixture(params=PKEY_MACHINES)
+def keys(request, guarded):
+    """Options of a machine with the `pkey` guard. Attacks on the guard itself mean something only where there is one."""
     if not guarded:
         pytest.skip("no memory protection keys on this host (or LODGER_GUARD=none): no guard to attack")
+    return {**BY_NAME[request.param].options, "guard": "pkey"}
+
+
+@pytest.fixture
+def vm_says(kernel):  # noqa: F811
+    """What an attack's program says in a VM that it may take over."""
+
+    def run(name, *words, **options):
+        program = build(HERE / f"{name}.c")
+        with lodger.VM(memory="256M", volumes={str(CACHE): "/attacks:ro"}, **options) as vm:
+            return vm.run([f"/attacks/{program.name}", *words], timeout=60).stdout
+
+    return run

@@ -1,6 +1,7 @@
 // H1, H4: the guest kernel has fallen. On a VM without a guard an application can write its own selector byte; what it then calls
 // reaches the host, as calls of a hijacked guest kernel would. Each attempt in a process of its own: it must be killed or refused.
-// argv: number of the attempt, path of a host file, host pid to be attacked.
+// argv: number of the attempt, path of a host file, host pid to be attacked. "control N" with the path of a file that the VM was
+// given makes a call that must succeed by the same way: else the attempts would prove nothing.
 #include "attack.h"
 #include <linux/openat2.h>
 
@@ -33,13 +34,23 @@ static struct { const char *name; long nr, a[6]; int args; } list[] = {
     {"openat2", 437, {-100, FILE_, (long)&how, 24}}, {"openat2 /proc", 437, {-100, (long)"/proc/self/status", (long)&how, 24}}, {"openat2 memory", 437, {-100, (long)"/proc/self/mem", (long)&how, 24}}, {"openat2 host root", 437, {-100, (long)"/", (long)&how, 24}}, {"openat2 device", 437, {-100, (long)"/dev/null", (long)&how, 24}},
     {"tgkill", SYS_tgkill, {PID_, PID_, 9}}, {"sendto an address", SYS_sendto, {3, (long)buf, 1, 0, (long)"\2\0\0\26\177\0\0\1\0\0\0\0\0\0\0", 16}}, {"linkat", SYS_linkat, {-100, FILE_, -100, (long)"/tmp/stolen", 0}}, {"renameat2", SYS_renameat2, {-100, FILE_, -100, (long)"/tmp/stolen", 0}}, {"unlinkat", SYS_unlinkat, {-100, FILE_, 0}}, {"symlinkat", SYS_symlinkat, {(long)"x", -100, (long)"/tmp/stolen"}}, {"mkdirat", SYS_mkdirat, {-100, (long)"/tmp/stolen", 0700}}, {"mknodat device", SYS_mknodat, {-100, (long)"/tmp/stolen", 0020666, 0x103}},
 };
+static int control(int i, const char *file) {
+    long r = -1;
+    if (i == 0) r = host(SYS_getpid, 0, 0, 0, 0, 0, 0) - getpid(); // the host's number and the guest's
+    if (i == 1) r = host(437, -100, (long)file, (long)&how, 24, 0, 0);
+    if (i == 2) r = host(SYS_mmap, 0, 4096, 3, 0x22, -1, 0);
+    if (i == 3) r = host(SYS_clock_gettime, 1, (long)buf, 0, 0, 0, 0) == 0 && *(long *)buf > 0 ? 1 : -1;
+    printf("control %d: %ld\n", i, r);
+    return r > 0 ? 0 : 1;
+}
 int main(int argc, char **argv) {
     if (argc < 4) { printf("%zu\n", COUNT(list)); return 0; }
+    (void)*selector();
+    if (!strcmp(argv[1], "control")) return control(atoi(argv[2]), argv[3]);
     int i = atoi(argv[1]);
     long a[6];
     for (int k = 0; k < 6; k++) a[k] = list[i].a[k] == FILE_ ? (long)argv[2] : list[i].a[k] == PID_ ? atol(argv[3]) : list[i].a[k];
     printf("%s\n", list[i].name); fflush(stdout);
-    (void)*selector();
     long r = host(list[i].nr, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (r < 0) { printf("refused: %ld\n", r); return 0; }
     // Reached: through the guest kernel's own console, which still works.

@@ -6,4 +6,4 @@ def test_dispatch_stays_armed(attack):
 
 
 def test_selector_cannot_be_written(attack, keys):
-    attack("a09_selector", guard="pkey")
+    attack("a09_selector", **keys)

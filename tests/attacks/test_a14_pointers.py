@@ -3,6 +3,7 @@
 import pytest
 
 
+@pytest.mark.matrix
 def test_pointer_table(attack):
     attack("a14_pointers", timeout=300)
 

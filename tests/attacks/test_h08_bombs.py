@@ -27,11 +27,11 @@ BOMBS = {
     ),
     "descriptors": ("import os\ntry:\n while 1: os.dup(0)\nexcept OSError as e: print(e.errno)", b"24\n"),
     "processes": (
-        "import os,signal,sys\np=[]\ntry:\n while 1:\n  q=os.fork()\n  if not q: signal.pause()\n  p.append(q)\nexcept OSError as e: print(e.errno in (11,12))\nfor q in p: os.kill(q,9)",
+        "import os,signal,sys\np=[]\ntry:\n while 1:\n  q=os.fork()\n  if not q: signal.pause()\n  p.append(q)\nexcept OSError as e: print(e.errno in (11,12))\nfor q in p: os.kill(q,9)\nfor q in p: os.waitpid(q,0)",
         b"True\n",
     ),
     "forked memory": (
-        "import os,signal\nb=bytearray(1<<26)\np=[]\ntry:\n while 1:\n  q=os.fork()\n  if not q:\n   for i in range(0,len(b),4096): b[i]=1\n   signal.pause()\n  p.append(q)\nexcept OSError as e: print(e.errno in (11,12))\nfor q in p: os.kill(q,9)",
+        "import os,signal\nb=bytearray(1<<26)\np=[]\ntry:\n while 1:\n  q=os.fork()\n  if not q:\n   for i in range(0,len(b),4096): b[i]=1\n   signal.pause()\n  p.append(q)\nexcept OSError as e: print(e.errno in (11,12))\nfor q in p: os.kill(q,9)\nfor q in p: os.waitpid(q,0)",
         b"True\n",
     ),
 }

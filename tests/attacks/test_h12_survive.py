@@ -36,6 +36,7 @@ def machine_processes(kernel_file):
     return found
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("how", ["alone", "forked"])
 def test_nothing_survives(kernel, how):
     if os.getuid() != 0:

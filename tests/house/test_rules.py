@@ -89,3 +89,17 @@ def test_readme_commands_exist(root):
         assert hasattr(lodger, name), name
     for name in re.findall(r"\bvm\.(\w+)\(", text):
         assert hasattr(lodger.VM, name), name
+
+
+def test_links_and_paths_of_the_documents_exist(root):
+    """Links lead to files; `crate/src/file.rs` names a file of the guest kernel."""
+    missing = []
+    for page in sources(root, ".md"):
+        text = page.read_text()
+        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text):
+            if not (page.parent / target).exists():
+                missing.append(f"{page.name}: {target}")
+        for path in re.findall(r"`((?:kernel/)?\w+/src/[\w/]+\.rs)`", text):
+            if not (root / "kernel" / path.removeprefix("kernel/")).exists():
+                missing.append(f"{page.name}: {path}")
+    assert not missing

@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def kernel(root):
+def kernel(root, machine_kind):
     """The guest kernel, built by ./dev. Its absence is a failure, never a skip."""
     if "LODGER_KERNEL" in os.environ:
         return os.environ["LODGER_KERNEL"]

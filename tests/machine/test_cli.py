@@ -1,5 +1,6 @@
 """`lodger run` on a real guest."""
 
+import hashlib
 import json
 import os
 import pty
@@ -18,7 +19,7 @@ import pytest
     [
         (["true"], 0), (["false"], 1), (["sh", "-c", "exit 42"], 42), (["sh", "-c", "kill -9 $$"], 137),
         (["sh", "-c", "kill -15 $$"], 143), (["--timeout", "0.3", "sleep", "9"], 124), (["no-such"], 127),
-        (["/etc/passwd"], 126), (["--memory", "tiny", "true"], 125), (["--monitor", "process", "true"], 125),
+        (["/etc/passwd"], 126), (["--memory", "tiny", "true"], 125), (["--monitor", "magic", "true"], 125),
     ],
 )  # fmt: skip
 def test_exit_status(cli, words, status):
@@ -59,6 +60,23 @@ def test_syscalls(cli):
     table = json.loads(cli("syscalls", "--json").stdout)
     assert {r["name"] for r in table} >= {"read", "write", "clone3", "epoll_wait"}
     assert {r["support"] for r in table} <= {"full", "partial", "missing"}
+
+
+LINES = b"".join(b"line %d of more input than a terminal holds\n" % n for n in range(6000))
+
+
+def test_terminal_with_piped_input_loses_nothing(cli):
+    # The reader sleeps at first: the terminal fills up, and the host's writer has to wait.
+    script = "stty -echo; sleep 0.5; md5sum"
+    done = cli("run", "--guard", "none", "-t", "--", "sh", "-c", script, input=LINES, timeout=20)
+    assert done.returncode == 0 and done.stdout.split()[-2] == hashlib.md5(LINES).hexdigest().encode(), done
+
+
+def test_terminal_with_a_file_as_input(cli, tmp_path):
+    (tmp_path / "lines").write_bytes(LINES)
+    with (tmp_path / "lines").open("rb") as file:
+        done = cli("run", "--guard", "none", "-t", "--", "sh", "-c", "stty -echo; wc -c", stdin=file)
+    assert done.returncode == 0 and done.stdout.split()[-1] == b"%d" % len(LINES), done
 
 
 class Terminal:

@@ -1,6 +1,8 @@
 """More of the programs that must work: every coreutil, a source package's own checks, many machines side by side."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 
@@ -26,6 +28,7 @@ test -f n && echo f; [ -d d ] && echo d; expr 6 \\* 7; factor 360 1000003; seq -
 echo x | tee a b; cat a b; env -i A=1 env; printenv HOME; nice -n 5 nice; nohup true; timeout 0.1 sleep 5; echo $?; stdbuf -oL echo y
 id -u; whoami; groups; logname; id -Gn; users | wc -l; hostid | wc -c; arch; uname -s -m; date -u -d @0; nproc | wc -l; uptime >/dev/null; echo $?
 du -b n; df /tmp > /dev/null; echo $?; sync; mktemp -u | wc -c; chroot / /bin/echo in; stty -F /dev/null 2>/dev/null; echo $?; tty; sleep 0.01
+[ a = a ]; echo $?; /usr/bin/[ a = b ]; echo $?; md5sum.textutils n; who /dev/null; pinky -s nobody | tail -n +2 | wc -l; chcon x n; echo $?; runcon x true; echo $?
 """.strip().splitlines()
 
 TEXT_TOOLS = [
@@ -35,7 +38,7 @@ TEXT_TOOLS = [
     "awk '{s+=$1} END {print s, NR}' n; awk -F' ' '{a[$1]=$2} END {for (k in a) print k, a[k]}' t | sort; awk 'BEGIN {\"echo sub\" | getline x; print x; system(\"echo sys\")}'",
     "tar cJf a.txz n t d; tar tJf a.txz; tar cf - n t l | tar xf - -C d; ls d; tar czf d/a.tgz --exclude=./d .; tar tzf d/a.tgz | sort",
     "gzip -k n; zcat n.gz | cmp - n; xz -k n; xzcat n.xz | cmp - n; bzip2 -k n; bzcat n.bz2 | cmp - n; ls; xz -T2 -c n | xz -dc | md5sum; split -b 10 n; diff -u n l; diff n t | head -3; cmp n t",
-    "bc <<< '2^200'; file -b n; ps -o comm= -p $$; kill -l 9; getopt -o a: -- -a 1 b; flock n echo locked; rev t; column -t t; script -qec 'echo in script' /dev/null; setsid -w echo own",
+    "bc <<< '2^200'; file -b n; ps -o comm= -p $$; kill -l 9; getopt -o a: -- -a 1 b; flock n echo locked; rev t; column -t t; script -qec 'echo in script; tty | tr -d 0-9' /dev/null; setsid -w echo own",
 ]
 
 
@@ -44,11 +47,77 @@ def test_coreutils(oracle, line):
     oracle(["bash", "-c", SETUP + COREUTILS[line]], same_stderr=False)
 
 
+def test_no_coreutil_is_left_out():
+    files = subprocess.run(["dpkg", "-L", "coreutils"], capture_output=True, text=True, check=True).stdout.split()
+    names = {os.path.basename(f) for f in files if os.path.dirname(f) in ("/bin", "/usr/bin", "/usr/sbin")}
+    words = set(re.split(r"[^\w.\[-]+", " ".join(COREUTILS)))
+    assert len(names) > 90 and names - words == set()
+
+
 @pytest.mark.parametrize("line", range(len(TEXT_TOOLS)))
 def test_text_tools(oracle, line):
     oracle(["bash", "-c", SETUP + TEXT_TOOLS[line]], same_stderr=False)
 
 
+def test_git_clones_and_checks_itself(oracle):
+    lines = [
+        "cd $(mktemp -d) && export HOME=$PWD GIT_AUTHOR_DATE='2001-01-01T00:00Z' GIT_COMMITTER_DATE='2001-01-01T00:00Z'",
+        "git init -q --bare up && git init -q w && cd w && git config user.email a@b && git config user.name n",
+        "for i in 1 2 3 4 5; do seq $((i * 500)) > f$i; git add . && git commit -qm $i; done; git push -q ../up HEAD:master; cd ..",
+        "for how in --local --no-local --depth=2; do git clone -q $how file://$PWD/up c$how && cd ./c$how && git fsck --full --strict 2>&1",
+        "git log --format=%H; git gc -q; git fsck; git worktree add -q ../wt$how HEAD~1; git archive HEAD | tar tf -; cd ..; done",
+    ]
+    oracle(["bash", "-c", "; ".join(lines)], same_stderr=False, status=0)
+
+
+def test_root_becomes_somebody_else(shared):
+    for argv in (["runuser", "-u", "nobody", "--", "id", "-un"], ["su", "nobody", "-s", "/bin/sh", "-c", "id -un"]):
+        done = shared.run(argv)
+        assert (done.returncode, done.stdout) == (0, b"nobody\n"), done
+    # Nobody has a password, so that is the only way.
+    done = shared.run(["su", "root", "-c", "id"], user=65534)
+    assert done.returncode != 0 and b"uid=0" not in done.stdout, done
+
+
+def test_death_of_the_parent(oracle):
+    # A child that asked for it hears of its parent's end (PR_SET_PDEATHSIG).
+    # Two pipes: the end of the first writer must not be the end of what is read second.
+    lines = [
+        "rm -f p q; mkfifo p q; (setpriv --pdeathsig TERM sh -c '",
+        'trap "echo told > q; exit" TERM; echo > p; while :; do sleep 0.05; done',
+        "' & read x < p; kill -9 $BASHPID); cat q",
+    ]
+    oracle(["bash", "-c", SETUP + "".join(lines)], same_stderr=False, status=0)
+
+
+def test_tmux(oracle):
+    if not shutil.which("tmux"):
+        pytest.skip("no tmux on this host (it is not among tests/packages.txt)")
+    lines = [
+        'export TMUX_TMPDIR=$(mktemp -d) TERM=xterm; t() { tmux -L t -f /dev/null "$@"; }',
+        'until_seen() { for i in $(seq 100); do t capture-pane -p | grep -q "$1" && echo "seen $1" && return; sleep 0.1; done; }',
+        "t new-session -d -x 80 -y 24 sh; t send-keys 'echo out$((6*7))' Enter; until_seen ^out42",
+        "t split-window cat; t list-panes | wc -l; t send-keys typed Enter; until_seen typed; t kill-server",
+    ]
+    oracle(["bash", "-c", "; ".join(lines)], same_stderr=False, status=0)
+
+
+def test_busybox_is_a_whole_system(kernel, tmp_path):
+    busybox = shutil.which("busybox") or pytest.fail("busybox-static is missing: see tests/packages.txt")
+    (tmp_path / "bin").mkdir()
+    shutil.copy(busybox, tmp_path / "bin/busybox")
+    names = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    for name in set(names) - {"busybox"}:
+        (tmp_path / "bin" / name).symlink_to("busybox")
+    script = "cd /bin; tar cf - sh | tar tf -; ps | grep -c '\\[init\\]'; seq 100 | sort -rn | md5sum; free | wc -l; mount | grep -c ^proc; sh -c 'exit 3'; echo $?"
+    with lodger.VM(rootfs=str(tmp_path)) as vm:
+        done = vm.run(["sh", "-c", script])
+    assert (done.returncode, done.fault) == (0, None), done
+    host = subprocess.run("seq 100 | sort -rn | md5sum", shell=True, capture_output=True, text=True).stdout
+    assert done.stdout.decode().splitlines() == ["sh", "1", host.strip(), "3", "1", "3"], done
+
+
+@pytest.mark.heavy
 def test_fifty_machines_side_by_side(kernel):
     machines = [lodger.VM(memory="64M") for _ in range(50)]
     try:
@@ -68,8 +137,8 @@ def test_readme_commands(kernel, root, tmp_path):
     (tmp_path / "src" / "Makefile").write_text("test:\n\t@echo tested in $$PWD\n")
     text = (root / "README.md").read_text()
     lines = [s.strip().partition("  #")[0] for s in text.splitlines() if s.startswith("    ")]
-    shown = [s for s in lines if s.startswith(("./dev run", "lodger run", "lodger doctor"))]
-    assert len(shown) == 4, shown
+    shown = [s for s in lines if s.startswith(("./dev run", "lodger "))]
+    assert len(shown) == 8, shown
     variables = os.environ | {"PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}
     said = []
     for line in shown:

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from machines import SWITCHES
+
 FAKE = pathlib.Path(__file__).parent.parent / "fake_kernel.py"
 
 
@@ -19,6 +21,13 @@ def make_fake(directory: pathlib.Path, how: str = "") -> pathlib.Path:
     path.write_text(f"#!{sys.executable} -S\n" + lines.split("\n", 1)[1])
     path.chmod(0o755)
     return path
+
+
+@pytest.fixture(autouse=True)
+def no_machine(monkeypatch):
+    """What the environment says of machines is for the other tests."""
+    for name in SWITCHES:
+        monkeypatch.delenv(f"LODGER_{name.upper()}", raising=False)
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_settings(monkeypatch):
         (["run", "/etc/passwd"], 126),
         (["run", "--memory", "tiny", "true"], 125),
         (["run"], 125),
-        (["run", "--monitor", "process", "true"], 125),
+        (["run", "--monitor", "magic", "true"], 125),
         (["walk"], 125),
         (["run", "panic"], 125),
         (["run", "die"], 125),

@@ -47,9 +47,10 @@ def test_users(text, value):
         ({"hostname": "a b"}, "hostname='a b'"),
         ({"hostname": ""}, "hostname="),
         ({"monitor": "magic"}, "choose one of inline"),
-        ({"monitor": "process"}, "not built yet"),
-        ({"guard": "mprotect"}, "not built yet"),
-        ({"spaces": "remap"}, "not built yet"),
+        ({"guard": "mprotect"}, "cannot work with spaces='multi'"),
+        ({"machine": "classic", "cpus": 2}, "uniprocessor"),
+        ({"machine": "fast"}, "choose one of classic"),
+        ({"spaces": "flat"}, "choose one of multi"),
         ({"workdir": "tmp"}, "workdir='tmp'"),
         ({"workdir": "/a/../b"}, r"\.\."),
         ({"env": {"A=B": "c"}}, "A=B"),
@@ -78,3 +79,19 @@ def test_defaults_and_freezing(monkeypatch):
         config.memory = 1
     monkeypatch.setenv("LODGER_GUARD", "none")
     assert machine_config().guard == "none" and machine_config().guard_chosen
+
+
+def test_the_environment_names_the_machine(monkeypatch):
+    monkeypatch.setenv("LODGER_SPACES", "remap")
+    monkeypatch.setenv("LODGER_GUARD", "mprotect")
+    config = machine_config()
+    assert (config.monitor, config.guard, config.spaces) == ("inline", "mprotect", "remap")
+    # A machine that is named is as it is named.
+    config = machine_config(machine="+multi", guard="none")
+    assert (config.monitor, config.guard, config.spaces) == ("host", "none", "multi")
+    monkeypatch.setenv("LODGER_MACHINE", "classic")
+    monkeypatch.setenv("LODGER_MONITOR", "host")
+    assert machine_config().monitor == "host"
+    monkeypatch.setenv("LODGER_MONITOR", "magic")
+    with pytest.raises(ConfigError, match="monitor='magic' is unknown"):
+        machine_config()

@@ -4,13 +4,17 @@
 //! 0x0000_1000 .. 0x050f_0000   application
 //! 0x050f_0000 .. 0x0510_0000   jump table: 8-byte slots named by the 4 middle bytes of a patched site
 //! 0x0510_0000 .. 0x0518_0000   stubs the slots point to (read, execute)
-//! 0x0518_0000 .. 0x7000_0000   application
+//! 0x0518_0000 .. 0x6000_0000   application
+//! 0x6000_0000 .. 0x6800_0000   alternate signal stacks that the guard leaves alone (`mprotect` guard)
+//! 0x6c00_0000 .. 0x6d00_0000   read-only view of the trusted pages (`mprotect` guard: the host reads the selector there)
+//! 0x6e00_0000 .. 0x6f00_0000   open pages: one a thread, private to the process, application-writable
+//! 0x6f00_0000 .. 0x7000_0000   portal: the guest kernel's code that runs while its memory is closed (`mprotect` guard)
 //! 0x7000_0000 .. 0x7200_0000   guest kernel text, data, bss
 //! 0x7200_0000 .. 0x9000_0000   guest kernel heap
 //! 0x9000_0000 .. 0xb000_0000   thread slots: alternate stack, kernel stack, saved context
-//! 0xb000_0000 .. 0xb100_0000   open pages: one a thread, private to the process, application-writable
 //! 0xb200_0000 .. 0xb300_0000   trusted pages: one a thread, application-readable (the host reads the selector there)
 //! 0xb400_0000 .. 0xb409_0000   writable alias of jump table and stubs
+//! 0xb600_0000 .. 0xb600_1000   what of a guest-machine process's own state is trusted (`mprotect` guard)
 //! 0xc000_0000 .. 2^47          application
 //! 0x3f00_0000_0000 ..          window onto the RAM memfd (guest kernel only)
 //! ```
@@ -44,9 +48,9 @@ pub const SLOT_STACK: u64 = SLOT_CONTEXT + CONTEXT_SIZE;
 
 /// Open pages: GS points to the thread's own. Registers rest here for the few instructions in which
 /// the guard is closed; nothing in them is trusted.
-pub const OPEN_BASE: u64 = 0xb000_0000;
+pub const OPEN_BASE: u64 = 0x6e00_0000;
 /// Trusted pages lie at this distance from the open pages.
-pub const TRUSTED_DELTA: u64 = 0x0200_0000;
+pub const TRUSTED_DELTA: u64 = 0x4400_0000;
 pub const TRUSTED_BASE: u64 = OPEN_BASE + TRUSTED_DELTA;
 pub const THREAD_PAGE: u64 = 4096;
 
@@ -62,10 +66,23 @@ pub const STUBS_END: u64 = STUBS + STUBS_SIZE;
 /// The guest kernel's writable alias of both.
 pub const JUMP_ALIAS: u64 = 0xb400_0000;
 
+/// A page that each guest-machine process has for itself (`mprotect` guard): the value that GS must have, the stack pointer of
+/// the trap handler's first frame, and the address of that frame's siginfo.
+pub const PROCESS_PAGE: u64 = 0xb600_0000;
+
 /// The guest kernel's window onto the RAM memfd (tmpfs pages, patched text).
 pub const RAM_WINDOW: u64 = 0x3f00_0000_0000;
 /// The most RAM a VM can have.
 pub const RAM_MAX: u64 = 1 << 40;
+
+/// What lies right below the guest kernel's region and stays accessible while that is closed: not the application's either.
+pub const OUTSIDE_BASE: u64 = 0x6000_0000;
+/// Alternate signal stacks outside the region, [`ALTSTACK_SIZE`] each, by slot.
+pub const OUTSIDE_STACKS: u64 = OUTSIDE_BASE;
+/// Read-only view of the trusted pages.
+pub const TRUSTED_VIEW: u64 = 0x6c00_0000;
+/// Where the linker puts the portal (boot/kernel.ld).
+pub const PORTAL_BASE: u64 = 0x6f00_0000;
 
 /// First byte that an application can map (the host's usual `vm.mmap_min_addr`).
 pub const USER_MIN: u64 = 0x1_0000;
@@ -82,7 +99,7 @@ pub const fn user_range_ok(addr: u64, len: u64) -> bool {
     let Some(end) = addr.checked_add(len) else {
         return false;
     };
-    end <= USER_MAX && !(addr < KERNEL_END && end > KERNEL_BASE) && !(addr < RAM_WINDOW + RAM_MAX && end > RAM_WINDOW)
+    end <= USER_MAX && !(addr < KERNEL_END && end > OUTSIDE_BASE) && !(addr < RAM_WINDOW + RAM_MAX && end > RAM_WINDOW)
 }
 
 /// As [`user_range_ok`], for mapping calls: the jump table and the stubs are readable but not the

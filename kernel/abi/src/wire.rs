@@ -36,6 +36,11 @@ pub const GUARD_PKEY: u32 = 0;
 pub const GUARD_NONE: u32 = 1;
 pub const GUARD_MPROTECT: u32 = 2;
 
+pub const SPACES_MULTI: u32 = 0;
+pub const SPACES_REMAP: u32 = 1;
+
 pub const FLAG_TRACE: u32 = 1;
 pub const FLAG_DEBUG: u32 = 2;
 pub const FLAG_LANDLOCK: u32 = 4;
+/// System calls are counted one by one, with their time and host calls.
+pub const FLAG_COUNT: u32 = 8;

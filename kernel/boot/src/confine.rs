@@ -93,16 +93,32 @@ pub fn restrict(landlock: Option<i32>) -> Result<()> {
     Ok(())
 }
 
-/// Puts on the seccomp filter made from the host-call list. From here on only the list's calls are possible.
+/// The `mprotect` guard's own host calls.
+fn guard_sites() -> alloc::vec::Vec<host::seccomp::Site> {
+    const MPROTECT: u32 = 10;
+    if trap::guard::in_force() != trap::guard::Guard::Mprotect {
+        return alloc::vec::Vec::new();
+    }
+    let site = |ip: u64, prot: u32| host::seccomp::Site {
+        ip: ip as u32,
+        nr: MPROTECT,
+        args: [abi::layout::KERNEL_BASE as u32, abi::layout::KERNEL_SIZE as u32, prot],
+    };
+    let (open, close) = trap::guard::mprotect::portal_sites();
+    open.iter().map(|ip| site(*ip, 7)).chain(close.iter().map(|ip| site(*ip, 0))).collect()
+}
+
+/// Puts on the seccomp filter made from the host-call list. From here on only the list's calls are possible. `traced`: under
+/// the `process` monitor.
 ///
 /// # Errors
 /// The host's.
-pub fn filter() -> Result<()> {
+pub fn filter(traced: bool) -> Result<()> {
     const SET_MODE_FILTER: u64 = 1;
     /// No speculation mitigation: it would slow every process of the VM and guards against other threads of the same
     /// process, which share everything anyway (seccomp(2)).
     const FLAG_SPEC_ALLOW: u64 = 4;
-    let p = host::seccomp::program();
+    let p = host::seccomp::program(&guard_sites(), traced);
     let prog = [p.insns().len() as u64, p.insns().as_ptr() as u64];
     boot_call(SECCOMP, &[SET_MODE_FILTER, FLAG_SPEC_ALLOW, prog.as_ptr() as u64]).map(drop)
 }

@@ -99,7 +99,7 @@ impl Vm {
             panic!("boot: process 1: {e}");
         }
         core_::task::on_exited(&(exited as fn(&Process, Exit, &Usage)));
-        syscalls::misc::set_machine(&self.boot.hostname, self.boot.memory, self.boot.cpus);
+        syscalls::misc::set_machine(&self.boot.hostname, self.boot.cpus);
         wiring::system(&self.boot);
         if self.boot.flags & wire::FLAG_TRACE != 0
             && let Some(fd) = &self.boot.trace
@@ -113,13 +113,19 @@ impl Vm {
 fn exited(p: &Process, status: Exit, usage: &Usage) {
     let id = p.spawn_id.load(Ordering::Relaxed) as u32;
     spawn::close_console(id);
+    let refused = core_::limits::take(u64::from(id));
+    let fault = match (spawn::fault_of(id), refused) {
+        // A command that met a limit and made do with it has no fault.
+        (0, Some(what)) if status != Exit(0) => what as u32,
+        (fault, _) => fault,
+    };
     server::send(
         Writer::new(wire::EXITED, id)
             .u32(status.0)
             .u64(usage.utime_us)
             .u64(usage.stime_us)
             .u64(usage.maxrss_kib)
-            .u32(spawn::fault_of(id)),
+            .u32(fault),
     );
 }
 
@@ -129,6 +135,10 @@ fn reap() {
     host::event::reap(|pid, code, status| {
         const CLD_EXITED: i32 = 1;
         if code == CLD_EXITED && status == 0 {
+            return;
+        }
+        if pid == trap::sched::host_pid() {
+            processor_lost(code, status);
             return;
         }
         let victim = TREE.lock().all().into_iter().find(|p| {
@@ -158,13 +168,46 @@ fn reap() {
     });
 }
 
+/// The host killed the virtual processor (`remap` spaces) while it ran application code: that process ends, and the machine
+/// gets another processor.
+fn processor_lost(code: i32, status: i32) {
+    let slot = trap::sched::lost(code, status);
+    core_::mm::spaces::remap::lost();
+    let victim = TREE.lock().all().into_iter().find(|p| p.threads.lock().iter().any(|t| t.slot() == slot));
+    if let Some(p) = victim {
+        spawn::set_fault(p.spawn_id.load(Ordering::Relaxed) as u32, spawn::FAULT_KILLED);
+        let thread = p.threads.lock().iter().find(|t| t.slot() == slot).cloned();
+        if let Some(t) = thread {
+            drop(t.set_files(core_::fd::FdTable::new()));
+            let last = core_::task::thread_gone(&t);
+            if last {
+                core_::time::process_gone(&p);
+                core_::task::process_exit(&p, Exit::signal(9, false));
+            } else {
+                // The others sleep in the guest kernel: they end themselves.
+                syscalls::process::exit::begin_group_exit(&p, Exit::signal(9, false));
+            }
+        }
+    }
+    trap::thread::free_slot(slot);
+    if let Err(e) = trap::sched::power_on() {
+        panic!("no new virtual processor: {e}");
+    }
+}
+
 impl Machine for Vm {
     fn mount(&self, m: Mount) -> Result<(), String> {
-        self.mounts.mount(m)
+        let start = host::time::monotonic_ns();
+        let done = self.mounts.mount(m);
+        core_::counters::ROOTFS_NS.add(host::time::monotonic_ns() - start);
+        done
     }
 
     fn node(&self, n: Node) -> Result<(), String> {
-        self.mounts.node(&n)
+        let start = host::time::monotonic_ns();
+        let done = self.mounts.node(&n);
+        core_::counters::ROOTFS_NS.add(host::time::monotonic_ns() - start);
+        done
     }
 
     fn start(&self) -> Result<Ready, String> {
@@ -176,8 +219,12 @@ impl Machine for Vm {
         if let Some(fd) = ruleset {
             host::file::close(fd);
         }
-        confine::filter().map_err(|e| format!("seccomp: {e}"))?;
+        confine::filter(self.boot.monitor == wire::MONITOR_PROCESS).map_err(|e| format!("seccomp: {e}"))?;
         self.seccomp.store(true, Ordering::Relaxed);
+        if trap::sched::on() {
+            trap::sched::power_on().map_err(|e| format!("the virtual processor: {e}"))?;
+        }
+        core_::counters::STARTED.set_once(host::time::monotonic_ns());
         Ok(Ready {
             landlock: ruleset.is_some(),
             seccomp: true,

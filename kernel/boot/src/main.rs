@@ -4,6 +4,7 @@
 extern crate alloc;
 
 mod auxv;
+mod calibrate;
 mod confine;
 mod heap;
 mod machine;

@@ -96,6 +96,21 @@ pub fn map_ram(fd: i32, bytes: u64) -> Result<()> {
     map(layout::RAM_WINDOW, bytes.min(layout::RAM_MAX), PROT_RW, MAP_SHARED, fd, 0)
 }
 
+/// What the mprotect guard needs outside the region that it closes, and a region without holes, because mprotect(2) stops at one.
+///
+/// # Errors
+/// The host's.
+pub fn prepare_for_mprotect(fd: i32) -> Result<()> {
+    let end = (&raw const __shared_end) as u64;
+    map(end, layout::HEAP_BASE - end, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)?;
+    let stacks = layout::ALTSTACK_SIZE * layout::MAX_SLOTS as u64;
+    map(layout::PROCESS_PAGE, layout::PAGE, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)?;
+    host::thread::keep_gs();
+    map(layout::OUTSIDE_STACKS, stacks, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)?;
+    let pages = layout::THREAD_PAGE * layout::MAX_SLOTS as u64;
+    map(layout::TRUSTED_VIEW, pages, PROT_READ, MAP_SHARED, fd, off(layout::TRUSTED_BASE))
+}
+
 /// Puts the guest kernel's memory under the pkey guard's keys.
 ///
 /// # Errors

@@ -97,7 +97,9 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), Failure> {
 
     let (files, console) = stdio(&mut s).map_err(|e| (e, format!("standard streams: {e}")))?;
     let p = new_process(Template {
+        pid: None,
         ppid: 1,
+        maker: 1,
         pgid: 0,
         session: None,
         sighand: Arc::new(SigHand::new([Action::default(); 64])),

@@ -51,7 +51,12 @@ fn machine(initial: &Initial) -> ! {
 
     let boot = must("BOOT", control::server::decode_boot(&buf[..packet.len], &packet.fds[..packet.fd_count]));
     must("processor", trap::cpu::init());
-    must("RAM", memory::map_ram(boot.ram.raw(), boot.memory));
+    if boot.guard == wire::GUARD_MPROTECT {
+        // The window would lie open to applications: the guard closes the kernel region only.
+        host::ram::without_window();
+    } else {
+        must("RAM", memory::map_ram(boot.ram.raw(), boot.memory));
+    }
     core_::ram::init(boot.ram.raw(), boot.memory);
     core_::mm::set_limit(boot.memory);
     core_::exec::set_hwcap(initial.aux.hwcap, initial.aux.hwcap2);
@@ -67,13 +72,33 @@ fn machine(initial: &Initial) -> ! {
             trap::guard::choose(trap::guard::Guard::Pkey);
             must("memory protection keys", memory::protect_with_keys(boot.memory));
         }
+        wire::GUARD_MPROTECT if boot.spaces == wire::SPACES_REMAP => {
+            trap::guard::choose(trap::guard::Guard::Mprotect);
+            must("mprotect guard", memory::prepare_for_mprotect(boot.kernel_memory.raw()));
+        }
         wire::GUARD_NONE => trap::guard::choose(trap::guard::Guard::None),
-        g => give_up("guard", &alloc::format!("number {g} is not to be had on this processor")),
+        g => give_up("guard", &alloc::format!("number {g} is not to be had on this processor or with these spaces")),
     }
-    if boot.monitor > wire::MONITOR_HOST || boot.spaces != 0 {
-        give_up("machine", &"this monitor or these spaces are not built yet");
+    let Some(monitor) = trap::monitor::choose(boot.monitor) else {
+        give_up("monitor", &alloc::format!("number {} is unknown", boot.monitor))
+    };
+    if boot.spaces > wire::SPACES_REMAP {
+        give_up("spaces", &alloc::format!("number {} is unknown", boot.spaces));
     }
-    entry::patch::ENABLED.store(boot.monitor == wire::MONITOR_INLINE, Ordering::Relaxed);
+    if boot.spaces == wire::SPACES_REMAP {
+        core_::mm::spaces::remap::choose(boot.guard == wire::GUARD_PKEY);
+        trap::sched::choose();
+        trap::sched::on_switch(core_::mm::spaces::remap::switch);
+    }
+    core_::counters::BORN.set_once(host::time::monotonic_ns());
+    core_::counters::BORN_TICKS.set_once(host::thread::ticks());
+    entry::run::COUNT_CALLS.store(boot.flags & wire::FLAG_COUNT != 0, Ordering::Relaxed);
+    if boot.guard == wire::GUARD_PKEY {
+        core_::mm::wx::enable();
+    }
+    if monitor == trap::monitor::Monitor::Inline {
+        core_::text::set_patch(&entry::inline::FOR_COPIES);
+    }
     must("trap handlers", trap::signal::install());
     trap::thread::set_entry(entry::run::begin);
     let slot = must("first slot", trap::thread::alloc_slot());

@@ -1,6 +1,6 @@
 //! A command's terminal: a guest pty whose far side are host descriptors.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core_::file::{File, oflag};
 use core_::irq::{Handler, Line};
@@ -36,7 +36,7 @@ impl Handler for Ready {
     }
 }
 
-struct Sink(Arc<Output>);
+struct Sink(Arc<Output>, Mutex<Weak<Input>>);
 
 impl ConsoleSink for Sink {
     fn write(&self, bytes: &[u8]) -> Result<usize> {
@@ -52,43 +52,90 @@ impl ConsoleSink for Sink {
         // A terminal or pipe that is ready takes at least this much without blocking (PIPE_BUF).
         file::write(fd.raw(), &bytes[..bytes.len().min(4096)])
     }
+
+    fn input_room(&self) {
+        let input = self.1.lock().upgrade();
+        if let Some(i) = input
+            && !i.held.try_lock().is_some_and(|h| h.bytes.is_empty())
+        {
+            i.offer();
+        }
+    }
 }
 
-/// Host input.
+/// Host input. Nothing is read while the line discipline has no room: the host's writer then waits.
 struct Input {
     fd: HostFd,
     console: Mutex<Option<Console>>,
     line: Mutex<Option<Line>>,
-    /// Read from the host, not yet taken by the line discipline.
-    held: Mutex<Vec<u8>>,
+    held: Mutex<Held>,
+    /// The host's input is a file that can not be watched because it is always ready.
+    file: bool,
 }
 
-impl Handler for Input {
+/// Read from the host, not yet taken by the line discipline.
+#[derive(Default)]
+struct Held {
+    bytes: Vec<u8>,
+    /// The host's input is at its end: nothing more is read.
+    ended: bool,
+}
+
+struct InputReady(Weak<Input>);
+
+impl Handler for InputReady {
     fn ready(&self, _events: u32) {
-        let Some(console) = self.console.lock().clone() else { return };
-        let mut held = self.held.lock();
-        if held.is_empty() {
-            let mut buf = [0u8; 1024];
-            match file::read(self.fd.raw(), &mut buf) {
-                Ok(0) | Err(Errno::EIO) => {
-                    // The host's input has ended: the reader sees the end of file that typing ^D gives. The terminal itself
-                    // stays until the command ends.
-                    const VEOF: u8 = 4;
-                    drop(held);
-                    let _ = console.input(&[VEOF]);
-                    return;
-                }
-                Ok(n) => held.extend_from_slice(&buf[..n]),
-                Err(_) => {}
-            }
+        if let Some(i) = self.0.upgrade() {
+            i.fill(&mut i.held.lock());
+            i.offer();
         }
-        let n = console.input(&held);
-        held.drain(..n);
-        // A terminal whose reader sleeps drops what does not fit, as N_TTY does, rather than spinning here.
-        held.clear();
-        drop(held);
-        if let Some(l) = self.line.lock().as_ref() {
-            let _ = l.arm(host::event::IN);
+    }
+}
+
+impl Input {
+    /// Reads from the host what is there, or its end.
+    fn fill(&self, held: &mut Held) {
+        if !held.bytes.is_empty() || held.ended {
+            return;
+        }
+        let mut buf = [0u8; 4096];
+        match file::read(self.fd.raw(), &mut buf) {
+            Ok(0) | Err(Errno::EIO) => {
+                // The reader sees the end of file that typing ^D gives. The terminal itself stays until the command ends.
+                const VEOF: u8 = 4;
+                held.bytes.push(VEOF);
+                held.ended = true;
+            }
+            Ok(n) => held.bytes.extend_from_slice(&buf[..n]),
+            Err(_) => {}
+        }
+    }
+
+    /// Gives the line discipline what it has room for; when that is all, the host is read again.
+    fn offer(&self) {
+        let Some(console) = self.console.lock().clone() else { return };
+        loop {
+            // Where another thread is at this, it looks at the room again below, after its unlock.
+            let Some(mut held) = self.held.try_lock() else { return };
+            let n = console.input(&held.bytes);
+            held.bytes.drain(..n);
+            let (empty, ended) = (held.bytes.is_empty(), held.ended);
+            drop(held);
+            if empty {
+                match self.line.lock().as_ref() {
+                    Some(l) if !ended => drop(l.arm(host::event::IN)),
+                    // A regular file: always ready.
+                    None if !ended && self.file => {
+                        self.fill(&mut self.held.lock());
+                        continue;
+                    }
+                    _ => {}
+                }
+                return;
+            }
+            if console.input_room() == 0 {
+                return;
+            }
         }
     }
 }
@@ -128,7 +175,8 @@ impl Terminal {
 pub fn new(input: HostFd, output: HostFd, rows: u32, cols: u32) -> Result<(Arc<File>, Terminal)> {
     let raw_output = output.raw();
     let out = Arc::new(Output { fd: Mutex::new(Some(Arc::new(output))), line: Mutex::default() });
-    let (file, console) = Console::new(rows as u16, cols as u16, Some(Arc::new(Sink(out.clone()))))?;
+    let sink = Arc::new(Sink(out.clone(), Mutex::default()));
+    let (file, console) = Console::new(rows as u16, cols as u16, Some(sink.clone()))?;
     // Opened by name, so that ttyname(3) finds it; a guest without /dev gets the nameless one.
     let name = alloc::format!("/dev/pts/{}", console.tty().index());
     let file = core_::vfs::kopen(name.as_bytes(), oflag::RDWR | oflag::NOCTTY).unwrap_or(file);
@@ -141,14 +189,24 @@ pub fn new(input: HostFd, output: HostFd, rows: u32, cols: u32) -> Result<(Arc<F
         Err(Errno::EEXIST) => {}
         Err(e) => return Err(e),
     }
-    let inp = Arc::new(Input {
-        fd: input,
-        console: Mutex::new(Some(console.clone())),
-        line: Mutex::default(),
-        held: Mutex::default(),
+    let raw_input = input.raw();
+    let mut watched = Err(Errno::EPERM);
+    let inp = Arc::new_cyclic(|me: &Weak<Input>| {
+        watched = Line::new(raw_input, Arc::new(InputReady(me.clone())));
+        Input {
+            fd: input,
+            console: Mutex::new(Some(console.clone())),
+            line: Mutex::default(),
+            held: Mutex::default(),
+            file: matches!(watched, Err(Errno::EPERM)),
+        }
     });
-    let line = Line::new(inp.fd.raw(), inp.clone())?;
-    line.arm(host::event::IN)?;
-    *inp.line.lock() = Some(line);
+    *sink.1.lock() = Arc::downgrade(&inp);
+    match watched {
+        Ok(line) => *inp.line.lock() = Some(line),
+        Err(Errno::EPERM) => {}
+        Err(e) => return Err(e),
+    }
+    inp.offer();
     Ok((file.clone(), Terminal { console, file, output: out, input: inp }))
 }

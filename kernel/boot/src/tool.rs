@@ -3,8 +3,10 @@
 
 use crate::auxv::Initial;
 use crate::{heap, memory};
+use abi::layout;
 use alloc::string::String;
 use core::fmt::Write;
+use host::calls::Check;
 
 fn exit(code: u32) -> ! {
     loop {
@@ -25,7 +27,7 @@ fn out(fd: i32, text: &[u8]) {
 
 /// Says how the ELF is meant to be used.
 pub fn usage() -> ! {
-    out(2, b"lodger-kernel: the guest kernel of a Lodger virtual machine, started by the VMM with its control channel as\ndescriptor 3. Try: lodger-kernel syscalls | hostcalls | version\n");
+    out(2, b"lodger-kernel: the guest kernel of a Lodger virtual machine, started by the VMM with its control channel as\ndescriptor 3. Try: lodger-kernel syscalls | hostcalls | layout | calibrate | version\n");
     exit(125)
 }
 
@@ -38,6 +40,9 @@ pub fn run(initial: &Initial) -> ! {
     let text = match initial.arg(1) {
         b"syscalls" => syscalls_json(),
         b"hostcalls" => hostcalls_json(),
+        b"layout" => layout_json(),
+        b"calibrate" => crate::calibrate::run(),
+        b"spin" => crate::calibrate::spin(),
         b"version" => alloc::format!("lodger-kernel {}\n", env!("CARGO_PKG_VERSION")),
         _ => usage(),
     };
@@ -83,10 +88,58 @@ fn hostcalls_json() -> String {
         }
         let _ = write!(s, "{{\"nr\":{},\"name\":\"{}\",\"reason\":", c.nr, c.name);
         quoted(&mut s, c.reason);
-        let _ = write!(s, ",\"checked\":{}}}", !matches!(c.check, host::calls::Check::Any));
+        s.push_str(",\"check\":");
+        check_json(&mut s, &c.check);
+        s.push('}');
     }
     s.push_str("]\n");
     s
+}
+
+/// What is required of a host call's arguments, for the `process` monitor, which checks them in the VMM.
+fn check_json(s: &mut String, check: &Check) {
+    let list = |values: &[u32]| {
+        let mut t = String::new();
+        for v in values {
+            let _ = write!(t, "{}{v}", if t.is_empty() { "" } else { "," });
+        }
+        t
+    };
+    let _ = match check {
+        Check::Any => write!(s, "null"),
+        Check::Clear { arg, mask } => write!(s, "{{\"arg\":{arg},\"clear\":{mask}}}"),
+        Check::OneOf { arg, values } => write!(s, "{{\"arg\":{arg},\"one_of\":[{}]}}", list(values)),
+        Check::Pinned { arg, values, when, other, must } => write!(
+            s,
+            "{{\"arg\":{arg},\"one_of\":[{}],\"when\":{when},\"other\":{other},\"must\":{must}}}",
+            list(values)
+        ),
+        Check::Null { arg } => write!(s, "{{\"arg\":{arg},\"null\":true}}"),
+    };
+}
+
+/// Where things are, for the `process` monitor: the guest kernel's own code, the mode flag, the guard's host calls.
+fn layout_json() -> String {
+    let (open, close) = trap::guard::mprotect::portal_sites();
+    let portal = trap::guard::mprotect::portal();
+    alloc::format!(
+        "{{\"text\":[{},{}],\"portal\":[{},{}],\"open_sites\":[{},{}],\"close_sites\":[{},{}],\"open_base\":{},\
+         \"trusted_base\":{},\"pages\":{},\"kernel_base\":{},\"kernel_size\":{},\"in_user\":{}}}\n",
+        layout::KERNEL_BASE,
+        layout::HEAP_BASE,
+        portal.start,
+        portal.end,
+        open[0],
+        open[1],
+        close[0],
+        close[1],
+        layout::OPEN_BASE,
+        layout::TRUSTED_BASE,
+        layout::MAX_SLOTS,
+        layout::KERNEL_BASE,
+        layout::KERNEL_SIZE,
+        host::thread::offset::IN_USER
+    )
 }
 
 /// Which descriptor of BOOT is the kernel-region memory: walks the fixed fields without allocating.

@@ -176,13 +176,31 @@ impl ProcInfo for Processes {
         (done.utime_us.max(now as u64 / 1000), done.stime_us)
     }
 
+    fn syscall(&self, t: &Thread) -> Vec<u8> {
+        let me = core_::current().tid() == t.tid();
+        if !me && self.state(t) == b'R' {
+            return b"running\n".to_vec();
+        }
+        let r = trap::context::glance(t.slot());
+        let text = if r.orig_rax == u64::MAX {
+            alloc::format!("-1 {:#x} {:#x}\n", r.rsp, r.rip)
+        } else {
+            let args = [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9].map(|a| alloc::format!("{a:#x} ")).concat();
+            alloc::format!("{} {args}{:#x} {:#x}\n", r.orig_rax, r.rsp, r.rip)
+        };
+        text.into_bytes()
+    }
+
     fn state(&self, t: &Thread) -> u8 {
         match *t.process.state.lock() {
             core_::task::State::Stopped(_) => b'T',
             core_::task::State::Zombie | core_::task::State::Dead => b'Z',
             core_::task::State::Running => {
                 let me = core_::current().tid() == t.tid();
-                let user = host::thread::trusted_of(t.slot()).in_user.load(Ordering::Relaxed) == 1;
+                let user = match host::cpu::scheduler() {
+                    Some(s) => s.is_runnable(t.slot()),
+                    None => host::thread::trusted_of(t.slot()).in_user.load(Ordering::Relaxed) == 1,
+                };
                 if me || user { b'R' } else { b'S' }
             }
         }

@@ -110,10 +110,22 @@ impl FdTable {
         }
     }
 
-    /// A copy for fork.
+    /// A copy for fork, no larger than the highest open descriptor asks for.
     #[must_use]
     pub fn fork(&self) -> Arc<FdTable> {
-        Arc::new(FdTable { slots: Mutex::new(self.slots.lock().clone()) })
+        let mut slots = self.slots.lock().clone();
+        slots.truncate(slots.iter().rposition(Option::is_some).map_or(0, |last| last + 1));
+        Arc::new(FdTable { slots: Mutex::new(slots) })
+    }
+
+    /// How many descriptors Linux's table would have room for (fs/file.c, `alloc_fdtable`): select(2) looks at no more,
+    /// and `FDSize` of /proc/PID/status says it.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        match self.slots.lock().len() {
+            0..=64 => 64,
+            n => n.div_ceil(128).next_power_of_two() * 128,
+        }
     }
 
     /// Takes out all descriptors for which `which(fd, cloexec)` holds.

@@ -77,6 +77,11 @@ pub trait FileOps: Send + Sync + Any {
         true
     }
 
+    /// True where a mapping of the file is anonymous memory (/dev/zero).
+    fn maps_zeros(&self) -> bool {
+        false
+    }
+
     /// True for streams whose pread and pwrite work all the same (/dev/zero).
     fn ignores_offset(&self) -> bool {
         false
@@ -90,6 +95,11 @@ pub trait FileOps: Send + Sync + Any {
     /// Opens the object once more through /proc/PID/fd (pipes: what bash's process substitution needs).
     fn reopen(&self, file: &File, flags: u32) -> Result<Arc<dyn FileOps>> {
         Err(Errno::ENXIO)
+    }
+
+    /// Pipes: up to `max` bytes that the next read will give, without taking them; None: no pipe (tee(2)).
+    fn peek(&self, file: &File, max: usize) -> Option<Vec<u8>> {
+        None
     }
 
     /// lseek(2) on an object with a position.
@@ -121,11 +131,20 @@ pub trait FileOps: Send + Sync + Any {
     /// A mapping of the file came into being (also by fork) / went away. Between the two, pages given out by
     /// `map_extents` must not be reused for anything else.
     fn mapped(&self, file: &File) {}
+    /// What tells mappings of one file from those of another (`mm::file_shrunk`); 0: the file never tells.
+    fn mapping_id(&self, file: &File) -> usize {
+        0
+    }
     fn unmapped(&self, file: &File) {}
 
     /// A stable identity of the file's content for the patched-text cache: (device, inode). None: never cached.
     fn text_identity(&self, file: &File) -> Option<(u64, u64)> {
         None
+    }
+
+    /// True where the file's content stays as it is for as long as the VM lives: pages mapped from it can be trusted once looked at.
+    fn content_is_fixed(&self, file: &File) -> bool {
+        false
     }
 
     /// What /proc/PID/fd and /proc/PID/maps show, where it is not a path: `pipe:[12]`.

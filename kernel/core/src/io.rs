@@ -39,6 +39,7 @@ impl<'a> IoBuf<'a> {
         if !abi::layout::user_range_ok(addr, len) {
             return Err(Errno::EFAULT);
         }
+        crate::limits::open_lazy(addr, len);
         Ok(IoBuf { pieces: Pieces::One(IoVec { base: addr, len }), done: 0, total: len as usize })
     }
 
@@ -63,6 +64,7 @@ impl<'a> IoBuf<'a> {
             len = len.min(MAX_COUNT - total);
             total += len;
             if len > 0 {
+                crate::limits::open_lazy(base, len);
                 v.push(IoVec { base, len });
             }
         }

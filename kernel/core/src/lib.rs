@@ -13,6 +13,7 @@ pub mod fd;
 pub mod file;
 pub mod io;
 pub mod irq;
+pub mod limits;
 pub mod mm;
 pub mod net;
 pub mod procinfo;

@@ -60,6 +60,10 @@ pub trait ProcInfo: Send + Sync {
     fn state(&self, t: &Thread) -> u8 {
         b'S'
     }
+    /// Text of /proc/PID/syscall: what the thread sleeps in.
+    fn syscall(&self, t: &Thread) -> Vec<u8> {
+        b"running\n".to_vec()
+    }
     /// Path of the executable, for /proc/PID/exe.
     fn exe(&self, p: &Process) -> Option<crate::vfs::Path> {
         p.mm.lock().clone().and_then(|mm| mm.exe()).and_then(|f| f.path().cloned())

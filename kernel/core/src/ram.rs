@@ -40,8 +40,15 @@ pub fn init(fd: i32, bytes: u64) {
 /// Up to `n` frames that follow each other, if possible from `near` on.
 ///
 /// # Errors
-/// `ENOMEM` when there are none left.
+/// `ENOMEM` when there are none left, not even cached pages that nobody maps.
 pub fn alloc(n: u64, near: Option<u64>) -> Result<Frames> {
+    match take(n, near) {
+        Err(Errno::ENOMEM) if crate::mm::spaces::remap::reclaim() => take(n, near),
+        r => r,
+    }
+}
+
+fn take(n: u64, near: Option<u64>) -> Result<Frames> {
     let mut p = FRAMES.lock();
     // Continuing a run beats reuse: a file in one run is mapped and copied in one piece.
     if let Some(at) = near

@@ -1,10 +1,14 @@
 //! Patched program text: one copy of a file's executable part for all processes that map it at the same address.
 //!
 //! The copy lives in RAM frames, is complete before anybody executes it, and never changes afterwards, so no processor
-//! ever sees a half-written instruction. Making one is `entry::patch`'s.
+//! ever sees a half-written instruction. Making one is `entry::inline`'s.
 
-use crate::{Mutex, ram};
+use crate::exec::read_file;
+use crate::file::File;
+use crate::{Mutex, Result, counters, ram};
 use alloc::vec::Vec;
+use host::sync::Once;
+use lib::opcodes::{self, REACH};
 
 /// A part of a file at an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,9 +30,11 @@ struct State {
     ready: Vec<Text>,
     /// How often calls from a text have trapped that has no copy yet.
     traps: Vec<(Key, u32)>,
+    /// Parts of files with fixed content (start 0) that were looked at, and whether they are free of dangerous instructions.
+    seen: Vec<(Key, bool)>,
 }
 
-static STATE: Mutex<State> = host::sync::mutex(State { ready: Vec::new(), traps: Vec::new() });
+static STATE: Mutex<State> = host::sync::mutex(State { ready: Vec::new(), traps: Vec::new(), seen: Vec::new() });
 
 /// Traps after which a copy pays: it costs about as much as a thousand of them, and programs that trap this often go on.
 const THRESHOLD: u32 = 32;
@@ -88,4 +94,81 @@ pub fn keep(key: &Key, bytes: &[u8]) -> bool {
 #[must_use]
 pub fn count() -> usize {
     STATE.lock().ready.len()
+}
+
+/// Patches a text for an address.
+pub type Patch = fn(text: &mut [u8], start: u64);
+
+static PATCH: Once<Patch> = Once::new();
+
+/// Tells who patches the system calls of copies that are made for another reason: `entry::inline`, under the `inline` monitor.
+pub fn set_patch(f: &'static Patch) {
+    PATCH.set(f);
+}
+
+/// Whether this part of a file with fixed content has no dangerous instructions (`lib::opcodes`). Each is read once per VM.
+///
+/// # Errors
+/// The file's.
+pub fn is_clean(file: &File, offset: u64, len: u64) -> Result<bool> {
+    const CHUNK: u64 = 256 << 10;
+    let key = file.ops().text_identity(file).map(|id| Key { file: id, offset, start: 0, len });
+    if let Some(e) = STATE.lock().seen.iter().find(|e| Some(e.0) == key) {
+        return Ok(e.1);
+    }
+    let mut buf = alloc::vec![0u8; CHUNK.min(len) as usize];
+    let mut at = 0;
+    let mut clean = true;
+    while clean && at < len {
+        let n = CHUNK.min(len - at);
+        let got = read_file(file, offset + at, &mut buf[..n as usize])?;
+        clean = opcodes::clean(&buf[..got]);
+        if got < n as usize || at + n >= len {
+            break;
+        }
+        // What straddles two pieces is seen whole in the second one.
+        at += n - REACH as u64;
+    }
+    let mut s = STATE.lock();
+    if let Some(key) = key.filter(|_| s.seen.len() < MAX_TEXTS) {
+        s.seen.push((key, clean));
+    }
+    Ok(clean)
+}
+
+/// The copy for a part of a file at an address, if there is one.
+#[must_use]
+pub fn lookup_at(file: &File, offset: u64, start: u64, len: u64) -> Option<u64> {
+    lookup(&Key { file: file.ops().text_identity(file)?, offset, start, len })
+}
+
+/// A copy of a text with fixed content without its dangerous instructions, made if need be; None where that is impossible: no memory,
+/// or bytes that can not be replaced.
+#[must_use]
+pub fn safe_copy(file: &File, offset: u64, start: u64, len: u64) -> Option<u64> {
+    let key = Key { file: file.ops().text_identity(file)?, offset, start, len };
+    if let Some(ram) = lookup(&key) {
+        return Some(ram);
+    }
+    if len > MAX_LEN / 2 {
+        return None;
+    }
+    let mut bytes = alloc::vec![0u8; len as usize];
+    read_file(file, offset, &mut bytes).ok()?;
+    neutralise(&mut bytes, start)?;
+    // The system calls, too, at this price.
+    if let Some(patch) = PATCH.get() {
+        patch(&mut bytes, start);
+    }
+    if !opcodes::clean(&bytes) || !keep(&key, &bytes) {
+        return None;
+    }
+    lookup(&key)
+}
+
+/// Replaces all dangerous instructions; None where one can not be.
+pub fn neutralise(bytes: &mut [u8], start: u64) -> Option<()> {
+    let n = lib::displace::neutralise(bytes, start).ok()?;
+    counters::NEUTRALISED.add(n as u64);
+    Some(())
 }

@@ -1,5 +1,6 @@
 //! Guest pointers are allegations: [`UserPtr`] has no dereference, only fallible copies.
 
+use crate::limits::open_lazy;
 use crate::{Errno, Result};
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -35,14 +36,14 @@ impl<T: Plain> UserPtr<T> {
     /// `EFAULT`.
     pub fn read(self) -> Result<T> {
         let mut v: T = zeroed();
-        host::user::copy_in(as_bytes_mut(&mut v), self.addr).map_err(|_| Errno::EFAULT)?;
+        copy_in(as_bytes_mut(&mut v), self.addr)?;
         Ok(v)
     }
 
     /// # Errors
     /// `EFAULT`.
     pub fn write(self, v: T) -> Result<()> {
-        host::user::copy_out(self.addr, as_bytes(&v)).map_err(|_| Errno::EFAULT)
+        write_bytes(self.addr, as_bytes(&v))
     }
 
     /// Writes unless the pointer is null.
@@ -68,13 +69,19 @@ impl<T: Plain> UserPtr<T> {
     }
 }
 
+fn copy_in(to: &mut [u8], addr: u64) -> Result<()> {
+    host::user::copy_in(to, addr)
+        .or_else(|some| if open_lazy(addr, to.len() as u64) { host::user::copy_in(to, addr) } else { Err(some) })
+        .map_err(|_| Errno::EFAULT)
+}
+
 /// Copies `n` bytes in.
 ///
 /// # Errors
 /// `EFAULT`.
 pub fn read_bytes(addr: u64, n: usize) -> Result<Vec<u8>> {
     let mut v = alloc::vec![0; n];
-    host::user::copy_in(&mut v, addr).map_err(|_| Errno::EFAULT)?;
+    copy_in(&mut v, addr)?;
     Ok(v)
 }
 
@@ -83,7 +90,9 @@ pub fn read_bytes(addr: u64, n: usize) -> Result<Vec<u8>> {
 /// # Errors
 /// `EFAULT`.
 pub fn write_bytes(addr: u64, bytes: &[u8]) -> Result<()> {
-    host::user::copy_out(addr, bytes).map_err(|_| Errno::EFAULT)
+    host::user::copy_out(addr, bytes)
+        .or_else(|some| if open_lazy(addr, bytes.len() as u64) { host::user::copy_out(addr, bytes) } else { Err(some) })
+        .map_err(|_| Errno::EFAULT)
 }
 
 /// Reads a NUL-terminated string of fewer than `max` bytes.
@@ -101,7 +110,7 @@ pub fn read_cstr(addr: u64, max: usize, too_long: Errno) -> Result<Vec<u8>> {
         if n == 0 {
             return Err(too_long);
         }
-        host::user::copy_in(&mut chunk[..n], at).map_err(|_| Errno::EFAULT)?;
+        copy_in(&mut chunk[..n], at)?;
         if let Some(end) = chunk[..n].iter().position(|b| *b == 0) {
             out.extend_from_slice(&chunk[..end]);
             return Ok(out);

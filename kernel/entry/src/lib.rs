@@ -3,7 +3,8 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
-pub mod patch;
+pub mod displace;
+pub mod inline;
 pub mod run;
 pub mod signals;
 pub mod trace;

@@ -9,6 +9,7 @@
 //!   thread_exit (never returns)                 └─ Interrupted ──► nothing: work is looked for anyway
 //! ```
 
+use crate::displace::Outcome;
 use crate::{signals, trace};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core_::mm::FaultResult;
@@ -31,7 +32,10 @@ pub extern "C" fn begin(slot: u64) -> ! {
         let (pid, tid) = (page.host_pid.load(Ordering::Relaxed), page.host_tid.load(Ordering::Relaxed));
         trap::thread::start(slot, pid == 0 || pid == tid);
     }
-    trap::thread::arm_dispatch();
+    trap::monitor::arm();
+    if counters::FIRST_THREAD.get() == 0 {
+        counters::FIRST_THREAD.set_once(host::time::monotonic_ns());
+    }
     let me = current();
     let fs = me.start_fs.load(Ordering::Relaxed);
     if fs != u64::MAX {
@@ -51,7 +55,7 @@ fn run(me: &'static Thread) -> ! {
         match trap::enter_user(context::current()) {
             Exit::Syscall => {
                 if context::current().full != 0 {
-                    crate::patch::consider(me, context::current().regs.rip);
+                    crate::inline::consider(me, context::current().regs.rip);
                 }
                 syscall(me);
             }
@@ -73,13 +77,14 @@ fn syscall(me: &Thread) {
         regs.rax = core_::Errno::ENOSYS.to_ret() as u64;
         return;
     };
-    if COUNT_CALLS.load(Ordering::Relaxed) {
-        counters::CALLS[nr & 511].add(1);
-    }
+    let counted = COUNT_CALLS.load(Ordering::Relaxed).then(|| begin_count(nr));
     let traced = trace::on().then(|| trace::enter(call, &args));
     let result = (call.handler)(&args);
     if let Some(t) = traced {
         trace::leave(me, t, &result);
+    }
+    if let Some(start) = counted {
+        end_count(nr, start);
     }
     let ret = match result {
         Ok(v) => v,
@@ -99,12 +104,27 @@ fn syscall(me: &Thread) {
         regs.rax = ret as u64;
     } else if nr == NR_SIGRETURN {
         // The frame may be older than the patched text.
-        regs.rip = crate::patch::moved(regs.rip);
+        regs.rip = crate::inline::moved(regs.rip);
     }
 }
 
-fn fault(me: &Thread, signo: u32, si_code: i32, addr: u64, err: u64, trapno: u64) {
+/// Time and host calls before a system call that is counted.
+fn begin_count(nr: usize) -> (u64, u64) {
+    counters::CALLS[nr & 511].add(1);
+    (host::time::monotonic_ns(), host::thread::trusted().host_calls.load(Ordering::Relaxed))
+}
+
+fn end_count(nr: usize, (start, before): (u64, u64)) {
+    counters::CALL_NS[nr & 511].add(host::time::monotonic_ns() - start);
+    // A vfork child comes back on another slot: what its parent's counts meanwhile is not its doing.
+    let made = host::thread::trusted().host_calls.load(Ordering::Relaxed).saturating_sub(before);
+    counters::CALL_HOST[nr & 511].add(made);
+}
+
+fn fault(me: &Thread, signo: u32, si_code: i32, addr: u64, mut err: u64, trapno: u64) {
     const PAGE_FAULT: u64 = 14;
+    /// SI_KERNEL.
+    const GENERAL_PROTECTION: i32 = 0x80;
     context::current().regs.orig_rax = u64::MAX;
     counters::USER_FAULTS.add(1);
     let mut info = SigInfo::fault(signo, si_code, addr);
@@ -112,7 +132,18 @@ fn fault(me: &Thread, signo: u32, si_code: i32, addr: u64, err: u64, trapno: u64
         let mm = me.process.mm.lock().clone();
         match mm.map_or(FaultResult::Signal(sig::SEGV, code::SEGV_MAPERR), |mm| mm.fault(addr, err)) {
             FaultResult::Retry => return,
-            FaultResult::Signal(s, c) => info = SigInfo::fault(s, c, addr),
+            FaultResult::Signal(s, c) => {
+                info = SigInfo::fault(s, c, addr);
+                err = core_::mm::spaces::remap::error_code(addr, err);
+            }
+        }
+    }
+    if signo == sig::ILL && core_::mm::wx::on() {
+        match crate::displace::execute(me) {
+            Outcome::Done => return,
+            Outcome::Illegal => {}
+            Outcome::Fault(0) => info = SigInfo::fault(sig::SEGV, GENERAL_PROTECTION, 0),
+            Outcome::Fault(at) => info = SigInfo::fault(sig::SEGV, code::SEGV_MAPERR, at),
         }
     }
     me.set_fault((err, trapno, addr));

@@ -23,13 +23,23 @@ pub fn work(me: &'static Thread) {
         // Clear first, look after: what comes later sets it again.
         trusted().pending.store(0, Ordering::SeqCst);
         me.work.store(false, Ordering::SeqCst);
+        trap::sched::preempt();
         if me.dead.load(Ordering::SeqCst) || me.process.is_exiting() {
             exit::thread_exit(Exit::code(0));
+        }
+        me.check_cpu_timers();
+        let mm = me.process.mm.lock().clone();
+        if let Some(mm) = mm {
+            mm.apply_cuts();
         }
         let stopped = matches!(*me.process.state.lock(), State::Stopped(_));
         if stopped {
             wait_stopped(me);
             continue;
+        }
+        // Before all others, whatever their numbers.
+        if signal::kill_pending(me) {
+            exit::group_exit(Exit::signal(sig::KILL, false));
         }
         let wanted = SigSet(!me.blocked().0);
         let next = me.pending.lock().take(wanted);

@@ -96,6 +96,7 @@ host_calls! {
     pkey_mprotect = 329, "the MMU, pkey guard";
     // Threads and processes.
     futex = 202, "sleeping and waking";
+    futex_waitv = 449, "the guest's futex_waitv (hosts from 5.16 on)";
     clone = 56, "guest processes and threads", Check::Clear { arg: 0, mask: CLONE_FORBIDDEN };
     exit = 60, "end of a guest thread";
     exit_group = 231, "end of a guest process";
@@ -104,7 +105,7 @@ host_calls! {
     gettid = 186, "own host identity";
     tgkill = 234, "kick a thread of this VM (Landlock scope)";
     rt_sigaction = 13, "the trap handlers of a new process";
-    rt_sigprocmask = 14, "signals of the supervisor";
+    rt_sigprocmask = 14, "signals of the supervisor; none for a thread without a trap stack of its own";
     sigaltstack = 131, "the trap stack of a new thread";
     prctl = 157, "syscall user dispatch; the parent-death signal, which may only be SIGKILL (H12)",
         Check::Pinned { arg: 0, values: PRCTLS, when: PR_SET_PDEATHSIG, other: 1, must: SIGKILL };
@@ -118,8 +119,12 @@ host_calls! {
     // Time.
     clock_gettime = 228, "clocks";
     clock_getres = 229, "clocks";
+    gettimeofday = 96, "the vsyscall page: the host runs what programs call there (old static ones do), asking this filter";
+    time = 201, "the vsyscall page";
+    getcpu = 309, "the vsyscall page";
     clock_nanosleep = 230, "the guest's sleeps";
     timerfd_settime = 286, "the guest's timers";
+    setitimer = 38, "timer interrupt of the virtual processor (ITIMER_REAL)", Check::OneOf { arg: 0, values: &[0] };
     // Events of the supervisor.
     epoll_ctl = 233, "devices: which descriptors are waited for";
     epoll_pwait = 281, "devices: wait";

@@ -8,6 +8,7 @@ extern crate alloc;
 
 pub mod calls;
 pub mod channel;
+pub mod cpu;
 pub mod event;
 pub mod file;
 pub mod interruptible;

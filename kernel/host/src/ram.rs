@@ -8,8 +8,10 @@
 use crate::file::IoVec;
 use crate::{Errno, Result, syscall, user};
 use abi::layout;
-use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
+/// Whether the window is mapped. The `mprotect` guard does without: what it closes is the kernel region, not the window.
+static WINDOW: AtomicBool = AtomicBool::new(true);
 static FD: AtomicI32 = AtomicI32::new(-1);
 static SIZE: AtomicU64 = AtomicU64::new(0);
 
@@ -17,6 +19,15 @@ static SIZE: AtomicU64 = AtomicU64::new(0);
 pub fn init(fd: i32, bytes: u64) {
     FD.store(fd, Ordering::Relaxed);
     SIZE.store(bytes.min(layout::RAM_MAX), Ordering::Release);
+}
+
+/// From now on every access is a host call on the descriptor.
+pub fn without_window() {
+    WINDOW.store(false, Ordering::Release);
+}
+
+fn has_window() -> bool {
+    WINDOW.load(Ordering::Acquire)
 }
 
 /// The RAM file's host descriptor.
@@ -38,6 +49,9 @@ fn window(off: u64, len: u64) -> Result<u64> {
 /// `EFAULT` where nothing could be copied.
 pub fn to_user(dst: u64, off: u64, len: u64) -> Result<usize> {
     let src = window(off, len)?;
+    if !has_window() {
+        return pread_user(&[IoVec { base: dst, len }], off);
+    }
     user::copy_raw_out(dst, src, len)
 }
 
@@ -47,6 +61,9 @@ pub fn to_user(dst: u64, off: u64, len: u64) -> Result<usize> {
 /// `EFAULT` where nothing could be copied.
 pub fn from_user(off: u64, src: u64, len: u64) -> Result<usize> {
     let dst = window(off, len)?;
+    if !has_window() {
+        return pwrite_user(&[IoVec { base: src, len }], off);
+    }
     user::copy_raw_in(dst, src, len)
 }
 
@@ -56,6 +73,9 @@ pub fn from_user(off: u64, src: u64, len: u64) -> Result<usize> {
 /// `EFAULT` outside the file.
 pub fn read(buf: &mut [u8], off: u64) -> Result<()> {
     let src = window(off, buf.len() as u64)?;
+    if !has_window() {
+        return whole(buf.len(), |k| crate::file::pread(fd(), &mut buf[k..], off + k as u64));
+    }
     // SAFETY: the range lies in the mapped window (checked); the buffer is ours.
     unsafe { core::ptr::copy_nonoverlapping(src as *const u8, buf.as_mut_ptr(), buf.len()) };
     Ok(())
@@ -67,6 +87,9 @@ pub fn read(buf: &mut [u8], off: u64) -> Result<()> {
 /// `EFAULT` outside the file.
 pub fn write(buf: &[u8], off: u64) -> Result<()> {
     let dst = window(off, buf.len() as u64)?;
+    if !has_window() {
+        return whole(buf.len(), |k| crate::file::pwrite(fd(), &buf[k..], off + k as u64));
+    }
     // SAFETY: the range lies in the mapped window (checked), where no Rust object lives.
     unsafe { core::ptr::copy_nonoverlapping(buf.as_ptr(), dst as *mut u8, buf.len()) };
     Ok(())
@@ -78,9 +101,86 @@ pub fn write(buf: &[u8], off: u64) -> Result<()> {
 /// `EFAULT` outside the file.
 pub fn zero(off: u64, len: u64) -> Result<()> {
     let dst = window(off, len)?;
+    if !has_window() {
+        let zeros = [0; layout::PAGE as usize];
+        return whole(len as usize, |k| {
+            let n = zeros.len().min(len as usize - k);
+            crate::file::pwrite(fd(), &zeros[..n], off + k as u64)
+        });
+    }
     // SAFETY: the range lies in the mapped window (checked), where no Rust object lives.
     unsafe { core::ptr::write_bytes(dst as *mut u8, 0, len as usize) };
     Ok(())
+}
+
+/// Repeats a transfer until all `n` bytes are done.
+fn whole(n: usize, mut part: impl FnMut(usize) -> Result<usize>) -> Result<()> {
+    let mut done = 0;
+    while done < n {
+        match part(done)? {
+            0 => return Err(Errno::EIO),
+            some => done += some,
+        }
+    }
+    Ok(())
+}
+
+/// Copies one page of the RAM file to another.
+///
+/// # Errors
+/// `EFAULT` outside the file; the host's.
+pub fn copy_page(to: u64, from: u64) -> Result<()> {
+    let (dst, src) = (window(to, layout::PAGE)?, window(from, layout::PAGE)?);
+    if !has_window() {
+        let mut page = [0; layout::PAGE as usize];
+        read(&mut page, from)?;
+        return write(&page, to);
+    }
+    // SAFETY: two different pages of the mapped window (checked), where no Rust object lives.
+    unsafe { core::ptr::copy(src as *const u8, dst as *mut u8, layout::PAGE as usize) };
+    Ok(())
+}
+
+/// Fills one page of the RAM file from offset `from` of a host file; what the file does not have is zero.
+///
+/// # Errors
+/// `EFAULT` outside the RAM file; the host's.
+pub fn fill_page(to: u64, file: i32, from: u64) -> Result<()> {
+    let mut page = [0; layout::PAGE as usize];
+    let mut done = 0;
+    while done < page.len() {
+        match crate::file::pread(file, &mut page[done..], from + done as u64)? {
+            0 => break,
+            n => done += n,
+        }
+    }
+    write(&page, to)
+}
+
+/// Fills `len` bytes of the RAM file from offset `from` of a host file; what the file does not have is zero.
+///
+/// # Errors
+/// `EFAULT` outside the RAM file; the host's.
+pub fn fill(to: u64, file: i32, from: u64, len: u64) -> Result<()> {
+    let mut bytes = alloc::vec![0; len as usize];
+    let mut done = 0;
+    while done < bytes.len() {
+        match crate::file::pread(file, &mut bytes[done..], from + done as u64)? {
+            0 => break,
+            n => done += n,
+        }
+    }
+    write(&bytes, to)
+}
+
+/// Maps pages of the RAM file as application memory at `addr`: what entries of a guest page table mean.
+///
+/// # Errors
+/// `ENOMEM` outside the application's window; `EFAULT` outside the file; the host's.
+pub fn map_pages(addr: u64, len: u64, prot: u32, off: u64) -> Result<()> {
+    const SHARED_FIXED: u32 = 1 | 0x10;
+    window(off, len)?;
+    crate::mem::mmap(addr, len, prot, SHARED_FIXED, fd(), off).map(drop)
 }
 
 /// Reads straight into application memory by host call: no page of the window is touched.

@@ -48,13 +48,48 @@ impl Program {
     }
 }
 
-/// Builds the filter from the host-call list.
+/// A host call that may come from one instruction only with these exact arguments: the `mprotect` guard's, which applications
+/// can jump to.
+#[derive(Clone, Copy, Debug)]
+pub struct Site {
+    /// Address after the instruction, below 4 GiB.
+    pub ip: u32,
+    pub nr: u32,
+    pub args: [u32; 3],
+}
+
+/// Builds the filter from the host-call list. What comes from one of `sites` is judged by that alone. With `int80`, the 32-bit
+/// getpid passes: what the `process` monitor makes of an application's `int 0x80` before it becomes a fault.
 #[must_use]
-pub fn program() -> Program {
+pub fn program(sites: &[Site], int80: bool) -> Program {
     let mut p = Program { insns: [Insn { code: 0, jt: 0, jf: 0, k: 0 }; MAX], len: 0 };
     p.push(LD_W_ABS, 0, 0, 4);
+    if int80 {
+        const AUDIT_ARCH_I386: u32 = 0x4000_0003;
+        const GETPID: u32 = 20;
+        p.push(JEQ, 0, 4, AUDIT_ARCH_I386);
+        p.push(LD_W_ABS, 0, 0, 0);
+        p.push(JEQ, 0, 1, GETPID);
+        p.push(RET, 0, 0, ALLOW);
+        p.push(RET, 0, 0, KILL_PROCESS);
+    }
     p.push(JEQ, 1, 0, AUDIT_ARCH_X86_64);
     p.push(RET, 0, 0, KILL_PROCESS);
+    for s in sites {
+        // Instruction pointer, number, and both halves of three arguments: 10 words; each that differs but the pointer's kills.
+        const CHECKS: u8 = 14;
+        p.push(LD_W_ABS, 0, 0, 12);
+        p.push(JEQ, 0, CHECKS + 4, 0);
+        p.push(LD_W_ABS, 0, 0, 8);
+        p.push(JEQ, 0, CHECKS + 2, s.ip);
+        let words = [(0, s.nr), (16, s.args[0]), (20, 0), (24, s.args[1]), (28, 0), (32, s.args[2]), (36, 0)];
+        for (i, (at, must)) in words.into_iter().enumerate() {
+            p.push(LD_W_ABS, 0, 0, at);
+            p.push(JEQ, 0, CHECKS - 2 * i as u8 - 1, must);
+        }
+        p.push(RET, 0, 0, ALLOW);
+        p.push(RET, 0, 0, KILL_PROCESS);
+    }
     p.push(LD_W_ABS, 0, 0, 0);
     p.push(JGE, 0, 1, X32_BIT);
     p.push(RET, 0, 0, KILL_PROCESS);

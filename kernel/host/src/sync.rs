@@ -35,7 +35,7 @@ unsafe impl lock_api::RawMutex for RawLock {
     #[inline]
     fn lock(&self) {
         if self.0.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            self.lock_slow();
+            self.lock_slow(true);
         }
     }
 
@@ -54,7 +54,7 @@ unsafe impl lock_api::RawMutex for RawLock {
 
 impl RawLock {
     #[cold]
-    fn lock_slow(&self) {
+    fn lock_slow(&self, schedule: bool) {
         // Critical sections are short: spin about as long as one takes before asking the host.
         for _ in 0..100 {
             if self.0.load(Ordering::Relaxed) == 0
@@ -63,6 +63,13 @@ impl RawLock {
                 return;
             }
             core::hint::spin_loop();
+        }
+        // On the virtual processor the holder may be a guest thread that waits to run, which this one keeps from it.
+        if schedule && let Some(s) = crate::cpu::guest_scheduler() {
+            while self.0.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
+                s.yield_now();
+            }
+            return;
         }
         while self.0.swap(2, Ordering::Acquire) != 0 {
             futex_wait(&self.0, 2, None);
@@ -75,9 +82,45 @@ impl RawLock {
 pub type Mutex<T> = lock_api::Mutex<RawLock, T>;
 pub type MutexGuard<'a, T> = lock_api::MutexGuard<'a, RawLock, T>;
 
+/// As [`RawLock`], for the scheduler's own state: never waits by asking the scheduler.
+pub struct PlainLock(RawLock);
+
+// SAFETY: as for `RawLock`.
+unsafe impl lock_api::RawMutex for PlainLock {
+    #[allow(clippy::declare_interior_mutable_const)]
+    const INIT: PlainLock = PlainLock(RawLock(AtomicU32::new(0)));
+    type GuardMarker = lock_api::GuardNoSend;
+
+    fn lock(&self) {
+        if !self.0.try_lock() {
+            self.0.lock_slow(false);
+        }
+    }
+
+    fn try_lock(&self) -> bool {
+        self.0.try_lock()
+    }
+
+    unsafe fn unlock(&self) {
+        // SAFETY: the caller holds it.
+        unsafe { self.0.unlock() }
+    }
+}
+
+pub type PlainMutex<T> = lock_api::Mutex<PlainLock, T>;
+
+/// A [`PlainMutex`] for a static.
+pub const fn plain_mutex<T>(value: T) -> PlainMutex<T> {
+    PlainMutex::from_raw(PlainLock(RawLock(AtomicU32::new(0))), value)
+}
+
 /// Where one thread sleeps. One token: [`Parker::unpark`] before [`Parker::park`] makes the latter return at once.
 #[derive(Default)]
-pub struct Parker(AtomicU32);
+pub struct Parker {
+    word: AtomicU32,
+    /// Who sleeps here, for the guest kernel's scheduler.
+    slot: AtomicU32,
+}
 
 impl Parker {
     const EMPTY: u32 = 0;
@@ -86,26 +129,36 @@ impl Parker {
 
     #[must_use]
     pub const fn new() -> Parker {
-        Parker(AtomicU32::new(0))
+        Parker { word: AtomicU32::new(0), slot: AtomicU32::new(0) }
     }
 
     /// Takes the token, sleeping for it until `deadline_ns` (CLOCK_MONOTONIC). False when the time is over. May
     /// also return true without a reason: callers check their condition in a loop.
     pub fn park(&self, deadline_ns: Option<u64>) -> bool {
-        if self.0.swap(Self::EMPTY, Ordering::Acquire) == Self::TOKEN {
+        if self.word.swap(Self::EMPTY, Ordering::Acquire) == Self::TOKEN {
             return true;
         }
-        if self.0.compare_exchange(Self::EMPTY, Self::ASLEEP, Ordering::Acquire, Ordering::Acquire).is_ok() {
-            futex_wait(&self.0, Self::ASLEEP, deadline_ns);
+        let guest = crate::cpu::guest_scheduler();
+        if guest.is_some() {
+            self.slot.store(crate::thread::slot(), Ordering::Relaxed);
         }
-        self.0.swap(Self::EMPTY, Ordering::Acquire) == Self::TOKEN
+        if self.word.compare_exchange(Self::EMPTY, Self::ASLEEP, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            match guest {
+                Some(s) => s.block(deadline_ns),
+                None => futex_wait(&self.word, Self::ASLEEP, deadline_ns),
+            }
+        }
+        self.word.swap(Self::EMPTY, Ordering::Acquire) == Self::TOKEN
             || deadline_ns.is_none_or(|d| crate::time::monotonic_ns() < d)
     }
 
     /// Gives the token to the thread and wakes it if it sleeps.
     pub fn unpark(&self) {
-        if self.0.swap(Self::TOKEN, Ordering::Release) == Self::ASLEEP {
-            futex_wake(&self.0, 1);
+        if self.word.swap(Self::TOKEN, Ordering::AcqRel) == Self::ASLEEP {
+            match crate::cpu::scheduler() {
+                Some(s) => s.ready(self.slot.load(Ordering::Relaxed)),
+                None => futex_wake(&self.word, 1),
+            }
         }
     }
 }

@@ -35,6 +35,10 @@ pub struct Trusted {
     pub host_calls: AtomicU64,
     pub gate_entries: AtomicU64,
     pub trap_entries: AtomicU64,
+    /// mprotect calls of the guard.
+    pub protects: AtomicU64,
+    /// Processor ticks (RDTSC) that they took.
+    pub protect_tsc: AtomicU64,
 }
 
 /// Offsets of the fields above, for assembly.
@@ -47,6 +51,8 @@ pub mod offset {
     pub const IN_USER: usize = offset_of!(Trusted, in_user);
     pub const PENDING: usize = offset_of!(Trusted, pending);
     pub const GATE_ENTRIES: usize = offset_of!(Trusted, gate_entries);
+    pub const PROTECT_TSC: usize = offset_of!(Trusted, protect_tsc);
+    pub const PROTECTS: usize = offset_of!(Trusted, protects);
 }
 
 static READY: AtomicBool = AtomicBool::new(false);
@@ -76,12 +82,57 @@ pub fn trusted() -> &'static Trusted {
     unsafe { &*((open + layout::TRUSTED_DELTA) as *const Trusted) }
 }
 
+/// Whether the process page is there.
+static KEEP_GS: AtomicBool = AtomicBool::new(false);
+
+/// The process page is mapped: from now on it has the value of GS, which applications can change.
+pub fn keep_gs() {
+    KEEP_GS.store(true, Ordering::Relaxed);
+}
+
+/// The first words of the calling thread's open page, as they are now: the application's to change.
+#[must_use]
+pub fn open_words() -> [u64; 6] {
+    let open: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("rdgsbase {}", out(reg) open, options(nomem, nostack, preserves_flags)) };
+    // SAFETY: GS holds the open page's address (module text), which is always mapped.
+    unsafe { (open as *const [u64; 6]).read_volatile() }
+}
+
+/// A word of the process page.
+///
+/// # Panics
+/// Before [`keep_gs`], and beyond the page's three words.
+#[must_use]
+pub fn process_word(n: usize) -> &'static AtomicU64 {
+    assert!(KEEP_GS.load(Ordering::Relaxed) && n < 3, "no such word");
+    // SAFETY: boot has mapped the page for good; its words are used as atomics only.
+    unsafe { &*(layout::PROCESS_PAGE as *const AtomicU64).add(n) }
+}
+
 /// Points GS of the calling thread to the open page of `slot`.
 pub fn set_gs(slot: u32) {
     let open = layout::OPEN_BASE + u64::from(slot) * layout::THREAD_PAGE;
-    // SAFETY: the guest kernel uses GS for nothing else.
-    unsafe { asm!("wrgsbase {}", in(reg) open, options(nostack, preserves_flags)) };
+    if KEEP_GS.load(Ordering::Relaxed) {
+        // First: a signal in between makes GS what is said here.
+        process_word(0).store(open, Ordering::SeqCst);
+    }
+    // SAFETY: the guest kernel uses GS for nothing else. The store faults for whoever jumps to the WRGSBASE with the guard closed
+    // (A4), and the handler of that fault finds the wrong base.
+    unsafe {
+        asm!(
+            "wrgsbase {}",
+            "mov byte ptr [rip + {}], 0",
+            in(reg) open,
+            sym GUARDED,
+            options(nostack, preserves_flags)
+        );
+    }
 }
+
+/// A byte that only the guest kernel can write.
+static GUARDED: AtomicU8 = AtomicU8::new(0);
 
 /// The application's FS base (thread-local storage).
 #[must_use]
@@ -159,6 +210,13 @@ pub fn cpu_and_node() -> (u32, u32) {
     // SAFETY: RDTSCP is in every processor that has protection keys or XSAVE; it changes only the named registers.
     unsafe { asm!("rdtscp", out("ecx") aux, out("eax") _, out("edx") _, options(nomem, nostack)) };
     (aux & 0xfff, aux >> 12)
+}
+
+/// The processor's tick counter.
+#[must_use]
+pub fn ticks() -> u64 {
+    // SAFETY: RDTSC is enabled on Linux unless a process asks otherwise.
+    unsafe { core::arch::x86_64::_rdtsc() }
 }
 
 /// The slot of the calling thread.

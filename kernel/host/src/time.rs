@@ -74,3 +74,11 @@ pub fn timerfd_set(fd: i32, deadline_ns: Option<u64>) -> Result<()> {
     // SAFETY: `spec` has the layout of struct itimerspec and outlives the call.
     Errno::from_ret(unsafe { syscall!(timerfd_settime, fd, TFD_TIMER_ABSTIME, spec.as_ptr(), 0) }).map(drop)
 }
+
+/// The interval timer of the calling host process: one SIGALRM, `ns` from now (setitimer(2), ITIMER_REAL).
+pub fn set_alarm(ns: u64) {
+    let us = ns.div_ceil(1000).max(1);
+    let value = [0u64, 0, us / 1_000_000, us % 1_000_000];
+    // SAFETY: struct itimerval; the old value is not asked for.
+    unsafe { syscall!(setitimer, 0, value.as_ptr(), 0) };
+}

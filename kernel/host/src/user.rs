@@ -8,6 +8,7 @@
 use crate::{Errno, Result};
 use abi::layout;
 use core::arch::global_asm;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 global_asm!(
     ".pushsection .text.user_access,\"ax\",@progbits",
@@ -101,6 +102,74 @@ pub fn fixup(rip: u64) -> Option<u64> {
     (start..end).contains(&rip).then_some((&raw const lodger_user_access_fault) as u64)
 }
 
+/// Makes `[addr, addr+len)` accessible, for writing where asked: false where that is impossible.
+pub type FaultIn = fn(addr: u64, len: u64, write: bool) -> bool;
+
+static FAULT_IN: AtomicUsize = AtomicUsize::new(0);
+
+/// Registers who resolves faults on application memory: under `remap` spaces pages come when they are touched, and the guest
+/// kernel's own accesses do not go through a trap.
+pub fn on_fault(f: FaultIn) {
+    FAULT_IN.store(f as usize, Ordering::Release);
+}
+
+/// Asks for `[addr, addr+len)` to be made accessible. False where nobody is registered (the host resolves faults).
+fn fault_in(addr: u64, len: u64, write: bool) -> bool {
+    let f = FAULT_IN.load(Ordering::Acquire);
+    if f == 0 || !layout::user_range_ok(addr, len) {
+        return false;
+    }
+    // SAFETY: only `on_fault` stores here.
+    let f: FaultIn = unsafe { core::mem::transmute::<usize, FaultIn>(f) };
+    f(addr, len, write)
+}
+
+/// Makes application memory accessible before a host call is given it: the host does not come back to ask.
+///
+/// # Errors
+/// `EFAULT` where its first bytes can not be made accessible; what follows is the host call's to find out.
+pub(crate) fn prepare(iov: &[crate::file::IoVec], write: bool) -> Result<()> {
+    if FAULT_IN.load(Ordering::Relaxed) == 0 {
+        return Ok(());
+    }
+    for (i, v) in iov.iter().enumerate() {
+        let mut at = v.base;
+        let end = v.base.saturating_add(v.len.min(PREPARE_MAX));
+        while at < end {
+            let next = ((at | (layout::PAGE - 1)) + 1).min(end);
+            if !fault_in(at, next - at, write) {
+                return if i == 0 && at == v.base { Err(Errno::EFAULT) } else { Ok(()) };
+            }
+            at = next;
+        }
+    }
+    Ok(())
+}
+
+/// A page that is granted this often and still faults is nobody's to solve here.
+const TRIES: u32 = 4;
+/// The most of one piece that is made accessible ahead of a host call; a longer transfer comes out short there.
+const PREPARE_MAX: u64 = 16 << 20;
+
+/// Runs `copy(done)`, which returns what it left undone, again after each fault that could be resolved; returns what remains.
+fn faulting(n: u64, addr: u64, write: bool, mut copy: impl FnMut(u64) -> u64) -> u64 {
+    let mut done = 0;
+    let mut tries = 0;
+    loop {
+        let left = copy(done);
+        if left == 0 {
+            return 0;
+        }
+        let now = n - left;
+        tries = if now > done { 0 } else { tries + 1 };
+        done = now;
+        // The access that failed is at most 8 bytes wide.
+        if tries > TRIES || !fault_in(addr + done, left.min(8), write) {
+            return left;
+        }
+    }
+}
+
 /// Copies `dst.len()` bytes from application address `src`.
 ///
 /// # Errors
@@ -109,8 +178,10 @@ pub fn copy_in(dst: &mut [u8], src: u64) -> core::result::Result<(), usize> {
     if !layout::user_range_ok(src, dst.len() as u64) {
         return Err(0);
     }
-    // SAFETY: dst is ours and valid; faults on src are fixed up.
-    let left = unsafe { lodger_user_copy(dst.as_mut_ptr() as u64, src, dst.len() as u64) }.rax as usize;
+    let (to, n) = (dst.as_mut_ptr() as u64, dst.len() as u64);
+    let left =
+        // SAFETY: dst is ours and valid; faults on src are fixed up.
+        faulting(n, src, false, |k| unsafe { lodger_user_copy(to + k, src + k, n - k) }.rax) as usize;
     if left == 0 { Ok(()) } else { Err(dst.len() - left) }
 }
 
@@ -122,8 +193,9 @@ pub fn copy_out(dst: u64, src: &[u8]) -> core::result::Result<(), usize> {
     if !layout::user_range_ok(dst, src.len() as u64) {
         return Err(0);
     }
+    let (from, n) = (src.as_ptr() as u64, src.len() as u64);
     // SAFETY: src is ours and valid; dst is application memory (range checked), faults are fixed up.
-    let left = unsafe { lodger_user_copy(dst, src.as_ptr() as u64, src.len() as u64) }.rax as usize;
+    let left = faulting(n, dst, true, |k| unsafe { lodger_user_copy(dst + k, from + k, n - k) }.rax) as usize;
     if left == 0 { Ok(()) } else { Err(src.len() - left) }
 }
 
@@ -136,7 +208,7 @@ pub fn zero(dst: u64, n: usize) -> core::result::Result<(), usize> {
         return Err(0);
     }
     // SAFETY: dst is application memory (range checked), faults are fixed up.
-    let left = unsafe { lodger_user_zero(dst, n as u64) } as usize;
+    let left = faulting(n as u64, dst, true, |k| unsafe { lodger_user_zero(dst + k, n as u64 - k) }) as usize;
     if left == 0 { Ok(()) } else { Err(n - left) }
 }
 
@@ -146,7 +218,7 @@ pub(crate) fn copy_raw_out(dst: u64, src: u64, n: u64) -> Result<usize> {
         return Err(Errno::EFAULT);
     }
     // SAFETY: dst is application memory (range checked), src is in the window (checked by `ram`); faults are fixed up.
-    let left = unsafe { lodger_user_copy(dst, src, n) }.rax;
+    let left = faulting(n, dst, true, |k| unsafe { lodger_user_copy(dst + k, src + k, n - k) }.rax);
     if left == n && n > 0 { Err(Errno::EFAULT) } else { Ok((n - left) as usize) }
 }
 
@@ -156,7 +228,7 @@ pub(crate) fn copy_raw_in(dst: u64, src: u64, n: u64) -> Result<usize> {
         return Err(Errno::EFAULT);
     }
     // SAFETY: src is application memory (range checked), dst is in the window (checked by `ram`); faults are fixed up.
-    let left = unsafe { lodger_user_copy(dst, src, n) }.rax;
+    let left = faulting(n, src, false, |k| unsafe { lodger_user_copy(dst + k, src + k, n - k) }.rax);
     if left == n && n > 0 { Err(Errno::EFAULT) } else { Ok((n - left) as usize) }
 }
 
@@ -171,9 +243,17 @@ pub fn load_u32(addr: u64) -> Result<u32> {
     if !layout::user_range_ok(addr, 4) {
         return Err(Errno::EFAULT);
     }
-    // SAFETY: application memory (range checked), faults are fixed up.
-    let p = unsafe { lodger_user_load32(addr) };
-    if p.rax == 0 { Ok(p.rdx as u32) } else { Err(Errno::EFAULT) }
+    for _ in 0..TRIES {
+        // SAFETY: application memory (range checked), faults are fixed up.
+        let p = unsafe { lodger_user_load32(addr) };
+        if p.rax == 0 {
+            return Ok(p.rdx as u32);
+        }
+        if !fault_in(addr, 4, false) {
+            break;
+        }
+    }
+    Err(Errno::EFAULT)
 }
 
 /// Compares and exchanges an aligned 32-bit word of application memory; returns the old value.
@@ -187,9 +267,17 @@ pub fn cmpxchg_u32(addr: u64, expected: u32, new: u32) -> Result<u32> {
     if !layout::user_range_ok(addr, 4) {
         return Err(Errno::EFAULT);
     }
-    // SAFETY: application memory (range checked), faults are fixed up.
-    let p = unsafe { lodger_user_cmpxchg32(addr, expected, new) };
-    if p.rax == 0 { Ok(p.rdx as u32) } else { Err(Errno::EFAULT) }
+    for _ in 0..TRIES {
+        // SAFETY: application memory (range checked), faults are fixed up.
+        let p = unsafe { lodger_user_cmpxchg32(addr, expected, new) };
+        if p.rax == 0 {
+            return Ok(p.rdx as u32);
+        }
+        if !fault_in(addr, 4, true) {
+            break;
+        }
+    }
+    Err(Errno::EFAULT)
 }
 
 /// Types without padding for which any bit pattern is a value: integers, arrays of them, and the structs for

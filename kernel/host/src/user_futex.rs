@@ -24,6 +24,21 @@ pub fn wait(addr: u64, op: u32, val: u32, deadline: Option<&[i64; 2]>, bits: u32
     Errno::from_ret(r).map(|n| n as i64)
 }
 
+/// futex_waitv(2) on words (value, address, flags); as [`wait`], `deadline` on CLOCK_REALTIME (0) or CLOCK_MONOTONIC (1).
+///
+/// # Errors
+/// The host's; `ENOSYS` on one before 5.16.
+pub fn wait_many(words: &[[u64; 3]], deadline: Option<&[i64; 2]>, clock: i32) -> Result<i64> {
+    for w in words {
+        check(w[1])?;
+    }
+    let ts = deadline.map_or(0, |t| t.as_ptr() as u64);
+    let args = [words.as_ptr() as u64, words.len() as u64, 0, ts, clock as u64, 0];
+    // SAFETY: the host reads the array and the time, and compares words at application addresses (checked).
+    let r = unsafe { crate::interruptible::call(crate::calls::nr::futex_waitv, args) };
+    Errno::from_ret(r).map(|n| n as i64)
+}
+
 /// Wake, requeue and wake-op. `op` must not wait.
 ///
 /// # Errors

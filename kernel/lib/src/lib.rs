@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+pub mod displace;
 pub mod extents;
+pub mod opcodes;
 pub mod ranges;
 #[cfg(test)]
 extern crate std;

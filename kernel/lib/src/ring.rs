@@ -1,6 +1,11 @@
 //! A byte ring that grows up to what its user allows: the store behind pipes and sockets.
 
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// What all rings together may hold: applications fill them, and the kernel's heap has other users (A17).
+const MAX_HELD: usize = 256 << 20;
+static HELD: AtomicUsize = AtomicUsize::new(0);
 
 /// Bytes, first in first out. Memory grows by doubling and stays until the ring is dropped or emptied by
 /// [`Ring::shrink`]: a ring in steady use never allocates.
@@ -35,8 +40,14 @@ impl Ring {
             return true;
         }
         let size = need.next_power_of_two().max(4096);
+        let more = size - self.buf.len();
+        if HELD.fetch_add(more, Ordering::Relaxed) + more > MAX_HELD {
+            HELD.fetch_sub(more, Ordering::Relaxed);
+            return false;
+        }
         let mut new = Vec::new();
         if new.try_reserve_exact(size).is_err() {
+            HELD.fetch_sub(more, Ordering::Relaxed);
             return false;
         }
         let (a, b) = self.filled();
@@ -102,6 +113,7 @@ impl Ring {
     /// Gives memory back when the ring is empty and has grown beyond `keep`.
     pub fn shrink(&mut self, keep: usize) {
         if self.len == 0 && self.buf.len() > keep {
+            HELD.fetch_sub(self.buf.len(), Ordering::Relaxed);
             self.buf = Vec::new();
             self.head = 0;
         }
@@ -119,6 +131,12 @@ impl Ring {
         b.copy_from_slice(&bytes[n..]);
         self.commit(bytes.len());
         true
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        HELD.fetch_sub(self.buf.len(), Ordering::Relaxed);
     }
 }
 

@@ -77,7 +77,7 @@ fn change_owner(p: &Path, uid: u32, gid: u32) -> Result<i64> {
     // A new owner gets no set-ID rights with the file (chown(2)).
     let bits = old.mode & 0o7777;
     let mut mode = bits;
-    if inode.kind() != kind::DIR && (uid.is_some() || gid.is_some()) {
+    if inode.kind() != kind::DIR {
         mode &= !kind::SETUID;
         if mode & 0o010 != 0 {
             mode &= !kind::SETGID;

@@ -254,6 +254,7 @@ pub fn setgroups(a: &Args) -> Result<i64> {
         groups.push(UserPtr::<u32>::new(a.u64(1)).at(i).read()?);
     }
     change(|c| {
+        groups.sort_unstable();
         c.groups = groups;
         Ok(())
     })

@@ -2,8 +2,9 @@
 
 use crate::Args;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
-use core_::task::{Cap, Process, Rlimit, TREE, rlimit};
+use core_::task::{Cap, Process, Rlimit, TREE, Thread, rlimit};
 use core_::uaccess::{self, UserPtr};
 use core_::{Errno, Mutex, Result, counters, current};
 
@@ -14,14 +15,12 @@ pub const VERSION: &str = concat!("#1 SMP PREEMPT_DYNAMIC lodger ", env!("CARGO_
 
 static HOSTNAME: Mutex<[u8; 65]> = host::sync::mutex([0; 65]);
 static DOMAINNAME: Mutex<[u8; 65]> = host::sync::mutex([0; 65]);
-static MEMORY: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
 static CPUS: AtomicU32 = AtomicU32::new(1);
 
-/// Tells the machine's name, memory in bytes and number of processors.
-pub fn set_machine(hostname: &[u8], memory: u64, cpus: u32) {
+/// Tells the machine's name and number of processors.
+pub fn set_machine(hostname: &[u8], cpus: u32) {
     set_name(&HOSTNAME, hostname);
     set_name(&DOMAINNAME, b"(none)");
-    MEMORY.store(memory, Ordering::Relaxed);
     CPUS.store(cpus, Ordering::Relaxed);
 }
 
@@ -76,10 +75,13 @@ pub fn setdomainname(a: &Args) -> Result<i64> {
 /// sysinfo(2).
 pub fn sysinfo(a: &Args) -> Result<i64> {
     let up = host::time::clock_gettime(7).map_or(0, |t| t.0 as u64);
-    let total = MEMORY.load(Ordering::Relaxed);
+    // The numbers of /proc/meminfo.
+    let (total, unused) = core_::ram::usage();
+    let (total, unused) = (total * 4096, unused * 4096);
+    let free = unused.saturating_sub(core_::procinfo::hooks().anon_bytes());
     let procs = TREE.lock().thread_count() as u64;
     // struct sysinfo: uptime, loads[3], totalram, freeram, sharedram, bufferram, totalswap, freeswap, procs, …, mem_unit
-    let w: [u64; 14] = [up, 0, 0, 0, total, total / 2, 0, 0, 0, 0, procs, 0, 0, 1];
+    let w: [u64; 14] = [up, 0, 0, 0, total, free, total - unused, 0, 0, 0, procs, 0, 0, 1];
     UserPtr::<[u64; 14]>::new(a.u64(0)).write(w)?;
     Ok(0)
 }
@@ -113,7 +115,7 @@ pub fn getcpu(a: &Args) -> Result<i64> {
 
 /// sched_yield(2).
 pub fn sched_yield(_: &Args) -> Result<i64> {
-    host::process::sched_yield();
+    host::cpu::relax();
     Ok(0)
 }
 
@@ -131,7 +133,7 @@ fn limits_of(pid: i32) -> Result<Arc<Process>> {
     Ok(p)
 }
 
-fn limit_call(p: &Process, resource: u32, new: Option<[u64; 2]>) -> Result<[u64; 2]> {
+fn limit_call(p: &Arc<Process>, resource: u32, new: Option<[u64; 2]>) -> Result<[u64; 2]> {
     let r = resource as usize;
     if r >= rlimit::COUNT {
         return Err(Errno::EINVAL);
@@ -148,6 +150,10 @@ fn limit_call(p: &Process, resource: u32, new: Option<[u64; 2]>) -> Result<[u64;
             return Err(Errno::EPERM);
         }
         limits[r] = Rlimit { cur, max };
+        if r == rlimit::CPU {
+            drop(limits);
+            p.timers.lock().limit_cpu(cur, p);
+        }
     }
     Ok(old)
 }
@@ -168,17 +174,29 @@ pub fn setrlimit(a: &Args) -> Result<i64> {
 /// prlimit64(2).
 pub fn prlimit64(a: &Args) -> Result<i64> {
     let new = UserPtr::<[u64; 2]>::new(a.u64(2)).read_if()?;
-    let old = limit_call(&*limits_of(a.int(0))?, a.u32(1), new)?;
+    let old = limit_call(&limits_of(a.int(0))?, a.u32(1), new)?;
     UserPtr::<[u64; 2]>::new(a.u64(3)).write_if(|| old)?;
     Ok(0)
+}
+
+/// The calling process's or thread's use so far, as struct rusage lays it out.
+fn usage(thread: bool) -> Result<[u64; 18]> {
+    let me = current();
+    let Some(s) = host::cpu::scheduler() else { return host::process::getrusage(i32::from(thread)) };
+    // All guest threads are one host thread: the scheduler knows who had it. What is the guest kernel's own is not told apart.
+    let ns = if thread { s.runtime_ns(me.slot()) } else { core_::time::cpu_ns(&me.process, 2)? as u64 };
+    let mut w = [0; 18];
+    (w[0], w[1]) = (ns / 1_000_000_000, ns % 1_000_000_000 / 1000);
+    w[4] = me.process.mm.lock().as_ref().map_or(0, |mm| mm.space.lock().table.resident() * 4);
+    Ok(w)
 }
 
 /// getrusage(2).
 pub fn getrusage(a: &Args) -> Result<i64> {
     let w = match a.int(0) {
         // One guest process is one host process since its last execve.
-        0 => host::process::getrusage(0)?,
-        1 => host::process::getrusage(1)?,
+        0 => usage(false)?,
+        1 => usage(true)?,
         -1 => current().process.child_usage.lock().to_words(),
         _ => return Err(Errno::EINVAL),
     };
@@ -188,7 +206,7 @@ pub fn getrusage(a: &Args) -> Result<i64> {
 
 /// times(2): in ticks of 1/100 s.
 pub fn times(a: &Args) -> Result<i64> {
-    let w = host::process::getrusage(0)?;
+    let w = usage(false)?;
     let tick = |s: u64, us: u64| s * 100 + us / 10_000;
     let c = *current().process.child_usage.lock();
     UserPtr::<[u64; 4]>::new(a.u64(0))
@@ -243,9 +261,12 @@ pub fn prctl(a: &Args) -> Result<i64> {
     let p = &me.process;
     let rest_zero = || if a.u64(2) | a.u64(3) | a.u64(4) == 0 { Ok(()) } else { Err(Errno::EINVAL) };
     match a.int(0) {
-        // PR_SET/GET_PDEATHSIG: not delivered yet.
-        1 => Err(counters::missing(157, Errno::EINVAL)),
-        2 => UserPtr::<u32>::new(a.u64(1)).write(0).map(|()| 0),
+        // PR_SET/GET_PDEATHSIG
+        1 if a.u64(1) <= u64::from(core_::signal::sig::MAX) => {
+            p.pdeath_signal.store(a.u32(1), Ordering::Relaxed);
+            Ok(0)
+        }
+        2 => UserPtr::<u32>::new(a.u64(1)).write(p.pdeath_signal.load(Ordering::Relaxed)).map(|()| 0),
         3 => Ok(i64::from(p.dumpable.load(Ordering::Relaxed))),
         4 if a.u64(1) <= 1 => {
             p.dumpable.store(a.u64(1) == 1, Ordering::Relaxed);
@@ -360,22 +381,37 @@ pub fn setpriority(a: &Args) -> Result<i64> {
 }
 
 fn thread_exists(pid: i32) -> Result<()> {
-    if pid < 0 {
-        return Err(Errno::ESRCH);
+    with_thread(pid, |_| ())
+}
+
+/// Calls `f` with the thread `pid`; 0 is the caller.
+fn with_thread<T>(pid: i32, f: impl FnOnce(&Thread) -> T) -> Result<T> {
+    match pid {
+        p if p < 0 => Err(Errno::ESRCH),
+        0 => Ok(f(current())),
+        p => {
+            let t = TREE.lock().thread(p as u32);
+            match t {
+                Some(t) => Ok(f(&t)),
+                // Process 1 has no threads: it looks like the caller.
+                None if p == 1 => Ok(f(current())),
+                None => Err(Errno::ESRCH),
+            }
+        }
     }
-    if pid == 0 || TREE.lock().thread(pid as u32).is_some() { Ok(()) } else { Err(Errno::ESRCH) }
 }
 
 /// sched_getaffinity(2): the processors of the VM.
 pub fn sched_getaffinity(a: &Args) -> Result<i64> {
-    thread_exists(a.int(0))?;
+    let chosen = with_thread(a.int(0), |t| t.affinity.load(Ordering::Relaxed))?;
     let n = CPUS.load(Ordering::Relaxed).max(1) as usize;
     let size = 8 * n.div_ceil(64);
     if a.u64(1) < size as u64 || a.u64(1) % 8 != 0 {
         return Err(Errno::EINVAL);
     }
     let mut mask = [0u8; 128];
-    for cpu in 0..n.min(1024) {
+    // Only the first 64 processors can be chosen from; 0 stands for all.
+    for cpu in (0..n.min(1024)).filter(|c| chosen == 0 || (*c < 64 && chosen >> c & 1 != 0)) {
         mask[cpu / 8] |= 1 << (cpu % 8);
     }
     uaccess::write_bytes(a.u64(2), &mask[..size])?;
@@ -388,7 +424,14 @@ pub fn sched_setaffinity(a: &Args) -> Result<i64> {
     let n = (a.u64(1) as usize).min(128);
     let mask = uaccess::read_bytes(a.u64(2), n)?;
     let cpus = CPUS.load(Ordering::Relaxed).max(1) as usize;
-    if (0..cpus).any(|c| mask.get(c / 8).is_some_and(|b| b & (1 << (c % 8)) != 0)) { Ok(0) } else { Err(Errno::EINVAL) }
+    let wanted: Vec<usize> = (0..cpus).filter(|c| mask.get(c / 8).is_some_and(|b| b & (1 << (c % 8)) != 0)).collect();
+    if wanted.is_empty() {
+        return Err(Errno::EINVAL);
+    }
+    let all = wanted.len() == cpus || wanted.iter().any(|c| *c >= 64);
+    let chosen = if all { 0 } else { wanted.iter().fold(0, |m, c| m | 1u64 << c) };
+    with_thread(a.int(0), |t| t.affinity.store(chosen, Ordering::Relaxed))?;
+    Ok(0)
 }
 
 /// As [`thread_exists`], for the calls that refuse negative numbers as such.
@@ -396,9 +439,10 @@ fn scheduled(pid: i32) -> Result<()> {
     if pid < 0 { Err(Errno::EINVAL) } else { thread_exists(pid) }
 }
 
-/// sched_getscheduler(2): SCHED_OTHER.
+/// sched_getscheduler(2).
 pub fn sched_getscheduler(a: &Args) -> Result<i64> {
-    scheduled(a.int(0)).map(|()| 0)
+    scheduled(a.int(0))?;
+    with_thread(a.int(0), |t| i64::from(t.policy.load(Ordering::Relaxed)))
 }
 
 /// sched_rr_get_interval(2): a slice as Linux's scheduler hands out.
@@ -408,12 +452,31 @@ pub fn sched_rr_get_interval(a: &Args) -> Result<i64> {
     UserPtr::<[i64; 2]>::new(a.u64(1)).write([0, SLICE_NS]).map(|()| 0)
 }
 
+/// SCHED_RESET_ON_FORK.
+pub(crate) const RESET_ON_FORK: u32 = 0x4000_0000;
+
+/// reboot(2): nobody in the guest may; a machine ends when its VMM says so.
+pub fn reboot(a: &Args) -> Result<i64> {
+    const MAGIC: u32 = 0xfee1_dead;
+    /// Birthdays, the last four that Linux takes for the second magic number.
+    const MAGIC2: [u32; 4] = [672_274_793, 85_072_278, 369_367_448, 537_993_216];
+    if current().cred().has(Cap::SysBoot) {
+        if a.u32(0) != MAGIC || !MAGIC2.contains(&a.u32(1)) {
+            return Err(Errno::EINVAL);
+        }
+        return Err(counters::missing(169, Errno::EPERM));
+    }
+    Err(Errno::EPERM)
+}
+
 /// sched_setscheduler(2): only SCHED_OTHER, BATCH and IDLE, which need no privilege on the host.
 pub fn sched_setscheduler(a: &Args) -> Result<i64> {
     scheduled(a.int(0))?;
     let priority = UserPtr::<u32>::new(a.u64(2)).read()?;
-    match a.int(1) & !0x4000_0000 {
-        0 | 3 | 5 if priority == 0 => Ok(0),
+    match a.u32(1) & !RESET_ON_FORK {
+        0 | 3 | 5 if priority == 0 => {
+            with_thread(a.int(0), |t| t.policy.store(a.u32(1), Ordering::Relaxed)).map(|()| 0)
+        }
         1 | 2 => Err(Errno::EPERM),
         _ => Err(Errno::EINVAL),
     }

@@ -30,6 +30,9 @@ pub fn mprotect(a: &Args) -> Result<i64> {
     if prot & !(flag::PROT_MASK | GROWSDOWN | GROWSUP | 8) != 0 || prot & (GROWSDOWN | GROWSUP) == GROWSDOWN | GROWSUP {
         return Err(Errno::EINVAL);
     }
+    if prot & (GROWSDOWN | GROWSUP) != 0 && (prot & GROWSUP != 0 || !mm()?.grows_down(a.u64(0))) {
+        return Err(Errno::EINVAL);
+    }
     mm()?.mprotect(a.u64(0), a.u64(1), prot).map(|()| 0)
 }
 
@@ -66,6 +69,15 @@ pub fn mincore(a: &Args) -> Result<i64> {
 
 /// mlock(2), munlock(2), mlock2(2): the range is checked; host memory is never swapped for a guest's sake nor pinned.
 pub fn mlock(a: &Args) -> Result<i64> {
+    mm()?.check_covered(a.u64(0), a.u64(1)).map(|()| 0)
+}
+
+/// mlock2(2).
+pub fn mlock2(a: &Args) -> Result<i64> {
+    const ONFAULT: u32 = 1;
+    if a.u32(2) & !ONFAULT != 0 {
+        return Err(Errno::EINVAL);
+    }
     mm()?.check_covered(a.u64(0), a.u64(1)).map(|()| 0)
 }
 

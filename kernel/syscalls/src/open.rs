@@ -11,12 +11,17 @@ use core_::vfs::locks::{self, Lock, Owner};
 use core_::vfs::{self, New, Resolve, kind};
 use core_::{Errno, Result, current};
 
+/// F_SEAL_SEAL: no more seals.
+const SEAL_SEAL: u32 = 1;
+/// What goes together with O_PATH.
+const PATH_FLAGS: u32 = oflag::PATH | oflag::DIRECTORY | oflag::NOFOLLOW | oflag::CLOEXEC;
 /// Everything that open(2) knows; unknown bits are ignored as Linux does.
 const VALID: u32 = 0o37_777_777 & !0o4;
 
 fn do_open(dirfd: i32, path: u64, flags: u32, mode: u32, resolve: Resolve) -> Result<i64> {
     let path = read_path(path)?;
-    let mut w = path::walk(dirfd, &path)?;
+    // Inside a root of one's own an absolute path starts at the directory, too.
+    let mut w = path::walk(dirfd, if resolve.contains(Resolve::IN_ROOT) { b"." } else { &path })?;
     if !resolve.is_empty() {
         w.confine(resolve);
     }
@@ -59,6 +64,7 @@ pub fn openat2(a: &Args) -> Result<i64> {
         || mode & !0o7777 != 0
         || (mode != 0 && !makes)
         || resolve.contains(Resolve::BENEATH | Resolve::IN_ROOT)
+        || (flags32 & oflag::PATH != 0 && flags32 & !PATH_FLAGS != 0)
     {
         return Err(Errno::EINVAL);
     }
@@ -222,7 +228,16 @@ pub fn fcntl(a: &Args) -> Result<i64> {
             if !f.writable() {
                 return Err(Errno::EPERM);
             }
-            f.inode().ok_or(Errno::EINVAL)?.seals(arg as u32).map(|_| 0)
+            let inode = f.inode().ok_or(Errno::EINVAL)?;
+            // Only memfds may have any; files with names are like memfds that were made without.
+            if inode.attr()?.nlink != 0 && inode.seals(0).is_ok() {
+                return Err(Errno::EPERM);
+            }
+            // Adding none to a sealed set is refused like any other.
+            if arg as u32 == 0 && inode.seals(0)? & SEAL_SEAL != 0 {
+                return Err(Errno::EPERM);
+            }
+            inode.seals(arg as u32).map(|_| 0)
         }
         cmd::GET_SEALS => f.inode().ok_or(Errno::EINVAL)?.seals(0).map(i64::from),
         cmd::SETLEASE | cmd::NOTIFY | cmd::SETSIG => Err(core_::counters::missing(72, Errno::EINVAL)),
@@ -333,7 +348,6 @@ pub fn memfd_create(a: &Args) -> Result<i64> {
     const ALLOW_SEALING: u32 = 2;
     const NOEXEC_SEAL: u32 = 8;
     const EXEC: u32 = 16;
-    const SEAL_SEAL: u32 = 1;
     const SEAL_EXEC: u32 = 32;
     let flags = a.u32(1);
     if flags & !(CLOEXEC | ALLOW_SEALING | NOEXEC_SEAL | EXEC) != 0

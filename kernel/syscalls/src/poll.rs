@@ -3,16 +3,13 @@
 use crate::Args;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core_::file::File;
+use core_::file::{File, oflag};
 use core_::signal::{SigSet, restore_mask_unless, set_temporary_mask};
 use core_::task::Restart;
 use core_::time::{from_timespec, to_timespec};
 use core_::uaccess::{UserPtr, read_bytes, write_bytes};
 use core_::wait::{Events, Interrupt, PollTable, ThreadWaker};
 use core_::{Errno, Result, current};
-
-/// The most descriptors that select looks at (Linux: as many as the table holds).
-const MAX_SELECT: usize = 1 << 20;
 
 /// Until when a call waits.
 #[derive(Clone, Copy)]
@@ -104,6 +101,22 @@ fn wait_ready(watches: &[Watch], got: &mut [Events], limit: Limit) -> Result<usi
     Ok(n)
 }
 
+/// Waits until one of `want` is true of `file`, or it has an end or an error to tell.
+///
+/// # Errors
+/// `EAGAIN` where it would have to wait and may not; `ERESTARTSYS`.
+pub(crate) fn wait_for(file: &Arc<File>, want: Events, may_wait: bool) -> Result<()> {
+    let limit = if may_wait { Limit { deadline: None } } else { Limit { deadline: Some(0) } };
+    let mut got = [Events::empty()];
+    let n = wait_ready(&[Watch { file: Some(file.clone()), want }], &mut got, limit);
+    match n {
+        Ok(0) => Err(Errno::EAGAIN),
+        Ok(_) => Ok(()),
+        Err(Errno::EINTR) => Err(Errno::ERESTARTSYS),
+        Err(e) => Err(e),
+    }
+}
+
 /// sizeof(struct pollfd): fd, events, revents.
 const POLLFD: usize = 8;
 
@@ -119,6 +132,8 @@ fn do_poll(at: u64, n: u64, limit: Limit) -> Result<i64> {
         let want = Events::from_bits_truncate(u32::from(u16::from_ne_bytes([p[4], p[5]])));
         watches.push(match files.get(fd) {
             _ if fd < 0 => Watch { file: None, want: Events::empty() },
+            // A descriptor that only names a place can not be asked.
+            Ok(f) if f.flags() & oflag::PATH != 0 => Watch { file: None, want: Events::NVAL },
             Ok(f) => Watch { file: Some(f), want },
             Err(_) => Watch { file: None, want: Events::NVAL },
         });
@@ -178,7 +193,9 @@ fn do_select(n: i32, sets: [u64; 3], limit: Limit) -> Result<i64> {
     if n < 0 {
         return Err(Errno::EINVAL);
     }
-    let n = (n as usize).min(MAX_SELECT);
+    let files = current().files();
+    // Linux does not look beyond the table: bits up there are neither an error nor an event.
+    let n = (n as usize).min(files.capacity());
     // An fd_set is an array of 64-bit words.
     let bytes = n.div_ceil(64) * 8;
     let mut asked: Vec<Vec<u8>> = Vec::with_capacity(3);
@@ -187,7 +204,6 @@ fn do_select(n: i32, sets: [u64; 3], limit: Limit) -> Result<i64> {
     }
     let has = |set: usize, fd: usize| asked[set].get(fd / 8).is_some_and(|b| b & 1 << (fd % 8) != 0);
     let kinds = [SELECT_IN, SELECT_OUT, SELECT_EX];
-    let files = current().files();
     let (mut watches, mut fds) = (Vec::new(), Vec::new());
     for fd in 0..n {
         let mut want = Events::empty();

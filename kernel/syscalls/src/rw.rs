@@ -175,6 +175,18 @@ impl Side {
         }
     }
 
+    /// The two ends of one pipe.
+    fn same_pipe(&self, o: &Side) -> bool {
+        let text = |s: &Side| s.file.ops().link_text(&s.file);
+        text(self).is_some_and(|t| t.starts_with(b"pipe:") && text(o).is_some_and(|u| t == u))
+    }
+
+    /// True where an operation would not wait: data, room, or an end that answers at once.
+    fn ready(&self, what: core_::wait::Events) -> bool {
+        use core_::wait::Events;
+        self.file.ops().poll(&self.file, None).intersects(what | Events::HUP | Events::ERR)
+    }
+
     fn store(&self) -> Result<()> {
         match self.off {
             Some(off) => core_::uaccess::UserPtr::<i64>::new(self.ptr).write(off as i64),
@@ -269,6 +281,37 @@ pub fn copy_file_range(a: &Args) -> Result<i64> {
 }
 
 /// Through kernel memory: pipes here do not hold pages.
+/// tee(2).
+pub fn tee(a: &Args) -> Result<i64> {
+    use core_::wait::Events;
+    let flags = a.u32(3);
+    if flags & !15 != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let len = a.u64(2).min(65536) as usize;
+    if len == 0 {
+        return Ok(0);
+    }
+    let (from, to) = (Side::new(a.fd(0), 0)?, Side::new(a.fd(1), 0)?);
+    if !from.file.readable() || !to.file.writable() {
+        return Err(Errno::EBADF);
+    }
+    let ends = from.file.ops().peek(&from.file, 0).is_some() && to.file.ops().peek(&to.file, 0).is_some();
+    if !ends || from.same_pipe(&to) {
+        return Err(Errno::EINVAL);
+    }
+    let wait = flags & SPLICE_NONBLOCK == 0;
+    crate::poll::wait_for(&from.file, Events::READ, wait && !from.file.nonblocking())?;
+    let data = from.file.ops().peek(&from.file, len).unwrap_or_default();
+    if data.is_empty() {
+        return Ok(0);
+    }
+    crate::poll::wait_for(&to.file, Events::WRITE, wait && !to.file.nonblocking())?;
+    to.file.write(&mut IoBuf::kernel_in(&data)).map(|n| n as i64)
+}
+
+const SPLICE_NONBLOCK: u32 = 2;
+
 pub fn splice(a: &Args) -> Result<i64> {
     let mut from = Side::new(a.fd(0), a.u64(1))?;
     let mut to = Side::new(a.fd(2), a.u64(3))?;
@@ -282,8 +325,23 @@ pub fn splice(a: &Args) -> Result<i64> {
     if !pipe(&from) && !pipe(&to) {
         return Err(Errno::EINVAL);
     }
-    if to.file.appending() {
+    if to.file.appending() || Arc::ptr_eq(&from.file, &to.file) || (from.same_pipe(&to)) {
         return Err(Errno::EINVAL);
+    }
+    let flags = a.u32(5);
+    if flags & !15 != 0 {
+        return Err(Errno::EINVAL);
+    }
+    // Nothing is taken out for a reader that is gone.
+    if pipe(&to) && to.file.ops().poll(&to.file, None).contains(core_::wait::Events::ERR) {
+        core_::signal::send_current(core_::signal::own_signal(core_::signal::sig::PIPE));
+        return Err(Errno::EPIPE);
+    }
+    if flags & SPLICE_NONBLOCK != 0 {
+        // Only the pipe's side is asked not to wait; the other goes by its own flags.
+        if pipe(&from) && !from.ready(core_::wait::Events::READ) || pipe(&to) && !to.ready(core_::wait::Events::WRITE) {
+            return Err(Errno::EAGAIN);
+        }
     }
     // One read's worth: what a pipe holds at most.
     let n = copy(&mut from, &mut to, a.u64(4).min(65536))?;
@@ -294,6 +352,9 @@ pub fn splice(a: &Args) -> Result<i64> {
 
 pub fn vmsplice(a: &Args) -> Result<i64> {
     let f = file(a.fd(0))?;
+    if f.ops().peek(&f, 0).is_none() {
+        return Err(Errno::EBADF);
+    }
     let mut buf = IoBuf::user_vec(a.u64(1), a.u64(2))?;
     if f.writable() { written(f.write(&mut buf)) } else { Ok(f.read(&mut buf)? as i64) }
 }

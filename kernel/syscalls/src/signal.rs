@@ -288,13 +288,14 @@ pub fn sigaltstack(a: &Args) -> Result<i64> {
                 if size < 2048 {
                     return Err(Errno::ENOMEM);
                 }
-                AltStack { sp, flags: flags & AUTODISARM, size }
+                AltStack { sp, flags, size }
             }
             _ => return Err(Errno::EINVAL),
         };
         *me.altstack.lock() = new;
     }
-    let shown = if on { old.flags | ONSTACK } else { old.flags };
+    // Stored as given (a handler's context shows that), told as it is.
+    let shown = if on { old.flags | ONSTACK } else { old.flags & !ONSTACK };
     UserPtr::<[u64; 3]>::new(a.u64(1)).write_if(|| [old.sp, u64::from(shown), old.size])?;
     Ok(0)
 }
@@ -317,7 +318,7 @@ pub fn rt_sigreturn(_: &Args) -> Result<i64> {
             let new = if flags & DISABLE != 0 || size < 2048 {
                 AltStack { sp: 0, flags: 2, size: 0 }
             } else {
-                AltStack { sp, flags: flags as u32 & !1, size }
+                AltStack { sp, flags: flags as u32, size }
             };
             // As Linux: restored unless we stand on the present one.
             if !on_stack(&me.altstack.lock(), c.regs.rsp) {

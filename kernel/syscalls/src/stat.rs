@@ -177,7 +177,15 @@ fn do_access(dirfd: i32, path: u64, mode: u32, flags: u32) -> Result<i64> {
     if mode & !7 != 0 || flags & !(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
-    let p = path::target_path(dirfd, path, flags)?;
+    // Without AT_EACCESS the whole way is walked as the real user, too.
+    let p = if flags & (AT_EACCESS | AT_EMPTY_PATH) != 0 {
+        path::target_path(dirfd, path, flags)?
+    } else {
+        let name = core_::uaccess::read_path(path)?;
+        let mut w = path::walk(dirfd, &name)?;
+        w.set_cred(real(&current().cred()));
+        w.lookup(&name, flags & AT_SYMLINK_NOFOLLOW == 0)?
+    };
     let inode = p.inode()?;
     let what = inode.kind();
     if mode & perm::WRITE != 0 && p.mnt.read_only() && matches!(what, kind::FILE | kind::DIR | kind::LINK) {

@@ -232,7 +232,7 @@ table! {
     166 umount2(target: Str, flags: Hex) mount::umount2 Partial "busy mounts of other file systems are not told from idle ones";
     167 swapon() missing Missing "";
     168 swapoff() missing Missing "";
-    169 reboot() missing Missing "";
+    169 reboot(magic: Hex, magic2: Hex, cmd: Hex, arg: Ptr) crate::misc::reboot Partial "EPERM: a machine ends when its VMM says so";
     170 sethostname(name: Str, len: Size) crate::misc::sethostname Full "";
     171 setdomainname(name: Str, len: Size) crate::misc::setdomainname Full "";
     172 iopl() missing Missing "";
@@ -265,7 +265,7 @@ table! {
     199 fremovexattr(fd: Fd, name: Str) attr::fremovexattr Full "";
     200 tkill(tid: Pid, sig: Sig) crate::signal::tkill Full "";
     201 time(tloc: Ptr) crate::time::time Full "";
-    202 futex(uaddr: Hex, op: Hex, val: Int, timeout: Ptr, uaddr2: Hex, val3: Hex) crate::futex::futex Partial "priority inheritance is missing";
+    202 futex(uaddr: Hex, op: Hex, val: Int, timeout: Ptr, uaddr2: Hex, val3: Hex) crate::futex::futex Partial "PI locks inherit no priority";
     203 sched_setaffinity(pid: Pid, size: Size, mask: Ptr) crate::misc::sched_setaffinity Partial "kept; the host schedules";
     204 sched_getaffinity(pid: Pid, size: Size, mask: Ptr) crate::misc::sched_getaffinity Partial "kept; the host schedules";
     205 set_thread_area() missing Missing "";
@@ -314,8 +314,8 @@ table! {
     248 add_key() missing Missing "";
     249 request_key() missing Missing "";
     250 keyctl() missing Missing "";
-    251 ioprio_set() missing Missing "";
-    252 ioprio_get() missing Missing "";
+    251 ioprio_set(which: Int, who: Int, ioprio: Hex) crate::ioprio::ioprio_set Partial "kept; the host schedules";
+    252 ioprio_get(which: Int, who: Int) crate::ioprio::ioprio_get Partial "kept; the host schedules";
     253 inotify_init() missing Missing "";
     254 inotify_add_watch() missing Missing "";
     255 inotify_rm_watch() missing Missing "";
@@ -339,7 +339,7 @@ table! {
     273 set_robust_list(head: Hex, len: Size) crate::futex::set_robust_list Full "";
     274 get_robust_list(pid: Pid, head: Ptr, len: Ptr) crate::futex::get_robust_list Full "";
     275 splice(fd_in: Fd, off_in: Ptr, fd_out: Fd, off_out: Ptr, len: Size, flags: Hex) rw::splice Partial "copies; SPLICE_F_* are hints";
-    276 tee(fd_in: Fd, fd_out: Fd, len: Size, flags: Hex) missing Missing "";
+    276 tee(fd_in: Fd, fd_out: Fd, len: Size, flags: Hex) rw::tee Partial "copies; may wait for room for all of it";
     277 sync_file_range(fd: Fd, offset: Off, nbytes: Size, flags: Hex) attr::sync_file_range Full "";
     278 vmsplice(fd: Fd, iov: Ptr, nr: Size, flags: Hex) rw::vmsplice Partial "copies";
     279 move_pages() missing Missing "";
@@ -388,7 +388,7 @@ table! {
     322 execveat(dirfd: Dirfd, path: Str, argv: Ptr, envp: Ptr, flags: Hex) crate::process::exec::execveat Full "";
     323 userfaultfd() missing Missing "";
     324 membarrier(cmd: Int, flags: Hex, cpu: Int) crate::mm::membarrier Full "";
-    325 mlock2(addr: Hex, len: Size, flags: Hex) crate::mm::mlock Full "";
+    325 mlock2(addr: Hex, len: Size, flags: Hex) crate::mm::mlock2 Full "";
     326 copy_file_range(fd_in: Fd, off_in: Ptr, fd_out: Fd, off_out: Ptr, len: Size, flags: Hex) rw::copy_file_range Full "";
     327 preadv2(fd: Fd, iov: Ptr, iovcnt: Int, pos_l: Off, pos_h: Off, flags: Hex) rw::preadv2 Partial "RWF_NOWAIT and RWF_APPEND: EOPNOTSUPP";
     328 pwritev2(fd: Fd, iov: Ptr, iovcnt: Int, pos_l: Off, pos_h: Off, flags: Hex) rw::pwritev2 Partial "RWF_NOWAIT and RWF_APPEND: EOPNOTSUPP";
@@ -423,7 +423,7 @@ table! {
     446 landlock_restrict_self() missing Missing "";
     447 memfd_secret() missing Missing "";
     448 process_mrelease() missing Missing "";
-    449 futex_waitv() missing Missing "";
+    449 futex_waitv(waiters: Ptr, nr: Int, flags: Hex, timeout: Ptr, clockid: Int) crate::futex::futex_waitv Full "";
     450 set_mempolicy_home_node() missing Missing "";
     451 cachestat() missing Missing "";
     452 fchmodat2(dirfd: Dirfd, path: Str, mode: Mode, flags: Hex) attr::fchmodat2 Full "";

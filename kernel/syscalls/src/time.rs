@@ -279,6 +279,12 @@ pub fn timer_getoverrun(a: &Args) -> Result<i64> {
 }
 
 pub fn timer_delete(a: &Args) -> Result<i64> {
-    current().process.timers.lock().delete(a.int(0))?;
+    let p = &current().process;
+    let unique = p.timers.lock().delete(a.int(0))?;
+    // A signal that it has sent and nobody has taken is not delivered any more (Linux from 6.13 on; POSIX leaves it open).
+    p.pending.lock().drop_timer(unique);
+    for t in p.threads.lock().iter() {
+        t.pending.lock().drop_timer(unique);
+    }
     Ok(0)
 }

@@ -59,7 +59,7 @@ pub fn process() -> Arc<Process> {
     limits[rlimit::NOFILE] = Rlimit { cur: 1024, max: 1024 };
     let p = Arc::new(Process {
         pid,
-        rel: core_::Mutex::new(Relations { ppid: 1, pgid: pid, session, children: Vec::new() }),
+        rel: core_::Mutex::new(Relations { ppid: 1, maker: 1, pgid: pid, session, children: Vec::new() }),
         threads: Default::default(),
         state: core_::Mutex::new(State::Running),
         exit: Default::default(),
@@ -76,6 +76,7 @@ pub fn process() -> Arc<Process> {
         start_ns: 0,
         usage: core_::Mutex::new(Usage::default()),
         child_usage: core_::Mutex::new(Usage::default()),
+        pdeath_signal: AtomicU32::new(0),
         did_exec: AtomicBool::new(false),
         dumpable: AtomicBool::new(true),
         subreaper: AtomicBool::new(false),

@@ -1,6 +1,7 @@
 //! The saved state of a guest thread in user mode.
 
 use abi::layout;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// General registers, in the order in which the assembly stores them.
 #[repr(C)]
@@ -162,7 +163,7 @@ pub(crate) mod offset {
 #[must_use]
 pub fn fresh(slot: u32) -> &'static mut Context {
     assert!((slot as usize) < layout::MAX_SLOTS);
-    assert!(host::thread::trusted_of(slot).host_tid.load(core::sync::atomic::Ordering::Relaxed) == 0, "slot runs");
+    assert!(host::thread::trusted_of(slot).host_tid.load(Ordering::Relaxed) == 0, "slot runs");
     let at = layout::SLOTS_BASE + u64::from(slot) * layout::SLOT_SIZE + layout::SLOT_CONTEXT;
     // SAFETY: boot maps all slots, zeroed; all-zero is a valid Context; nobody else knows the slot before its thread is made.
     unsafe { &mut *(at as *mut Context) }
@@ -171,7 +172,32 @@ pub fn fresh(slot: u32) -> &'static mut Context {
 /// The calling thread's context. The spine holds the only reference while a call is handled.
 #[must_use]
 pub fn current() -> &'static mut Context {
-    let at = host::thread::trusted().context.load(core::sync::atomic::Ordering::Relaxed);
+    let at = host::thread::trusted().context.load(Ordering::Relaxed);
     // SAFETY: set by `thread::start` to this thread's slot; only this thread uses it.
     unsafe { &mut *(at as *mut Context) }
+}
+
+/// The registers of a thread that sleeps in the guest kernel, to be shown. Where it goes on meanwhile, each word is an old or
+/// a new one.
+#[must_use]
+pub fn glance(slot: u32) -> Regs {
+    assert!((slot as usize) < layout::MAX_SLOTS);
+    let at = layout::SLOTS_BASE + u64::from(slot) * layout::SLOT_SIZE + layout::SLOT_CONTEXT;
+    let word = |offset: usize| {
+        // SAFETY: boot maps all slots; the word is aligned, and its owner may write it at the same time, so it is read atomically.
+        unsafe { AtomicU64::from_ptr((at + offset as u64) as *mut u64) }.load(Ordering::Relaxed)
+    };
+    use offset::*;
+    Regs {
+        rdi: word(RDI),
+        rsi: word(RSI),
+        rdx: word(RDX),
+        r10: word(R10),
+        r8: word(R8),
+        r9: word(R9),
+        orig_rax: word(core::mem::offset_of!(Regs, orig_rax)),
+        rip: word(RIP),
+        rsp: word(RSP),
+        ..Regs::default()
+    }
 }

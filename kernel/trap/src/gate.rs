@@ -1,32 +1,27 @@
-//! The gate and the way back: assembly, once for each guard.
+//! The gate and the way back: assembly, once for each guard (`guard::none`, `guard::pkey`, `guard::mprotect`).
 //!
 //! Registers rest in the thread's open page for the few instructions in which the guard is closed. Nothing
 //! there is trusted: an application that writes its own open page changes only its own registers, as it can anyway.
 
-use crate::context::{Context, Exit, offset};
-use core::arch::global_asm;
-use host::thread::offset as page;
+use crate::context::{Context, Exit};
+use crate::guard::{self, Guard};
 
 /// Offsets in the open page.
-mod open {
+pub(crate) mod open {
     pub const RAX: usize = 0;
     pub const RCX: usize = 8;
     pub const RDX: usize = 16;
     pub const RIP: usize = 24;
     pub const IRET: usize = 64;
+    // From 104 on: processor ticks that closing took, until the next opening can count them (statistics only).
 }
 
-/// PKRU of the guest kernel: everything is accessible.
-pub const PKRU_OPEN: u32 = 0;
-/// PKRU of an application: key 1 (guest kernel) no access, key 2 (trusted pages) no writing.
-pub const PKRU_CLOSED: u32 = 0b10_11_00;
-
-const T: u64 = abi::layout::TRUSTED_DELTA;
+pub(crate) const T: u64 = abi::layout::TRUSTED_DELTA;
 
 macro_rules! gate {
-    ($guard:literal, open: [$($open:literal),*], close_fast: [$($close_fast:literal),*], close_full: [$($close_full:literal),*], sig_open: [$($sig_open:literal),*]) => {
-        global_asm!(
-            ".pushsection .text.gate,\"ax\",@progbits",
+    ($guard:literal, $section:literal, open: [$($open:literal),*], close_fast: [$($close_fast:literal),*], close_full: [$($close_full:literal),*], sig_open: [$($sig_open:literal),*]) => {
+        core::arch::global_asm!(
+            concat!(".pushsection ", $section, ",\"ax\",@progbits"),
             ".balign 64",
             // ---- from a stub: rax number, rcx return address, all else the application's
             concat!(".global lodger_gate_", $guard), concat!("lodger_gate_", $guard, ":"),
@@ -64,7 +59,7 @@ macro_rules! gate {
             "movaps [r11 + {XMM} + 160], xmm10", "movaps [r11 + {XMM} + 176], xmm11",
             "movaps [r11 + {XMM} + 192], xmm12", "movaps [r11 + {XMM} + 208], xmm13",
             "movaps [r11 + {XMM} + 224], xmm14", "movaps [r11 + {XMM} + 240], xmm15",
-            "inc qword ptr gs:[{T} + {GATES}]",
+            "inc qword ptr gs:[{T} + {GATES}] # {PROTECTS}, {PROTECT_TSC}: the mprotect guard's",
             "cld",
             "mov rsp, gs:[{T} + {KERNEL_RSP}]",
             "pop r15", "pop r14", "pop r13", "pop r12", "pop rbp", "pop rbx",
@@ -115,6 +110,8 @@ macro_rules! gate {
             "5:",
             "mov eax, esi",
             "xrstor64 [rdi + {XSAVE}]",
+            // Whoever jumped there with a mask that has PKRU (A3).
+            "test eax, 0x200", "jne 24f",
             "mov rax, [rdi + {RIP}]", "mov gs:[{O_IRET}], rax",
             "mov qword ptr gs:[{O_IRET} + 8], 0x33",
             "mov rax, [rdi + {EFLAGS}]", "mov gs:[{O_IRET} + 16], rax",
@@ -156,20 +153,21 @@ macro_rules! gate {
             // NT every iretq (A10).
             "push 2",
             "popfq",
-            "push rdx",
+            "sub rsp, 8",
             "call {handler}",
-            "pop rdi",
-            "test eax, eax",
+            "test rax, rax",
             "jne 6f",
             "mov rsp, gs:[{T} + {KERNEL_RSP}]",
             "pop r15", "pop r14", "pop r13", "pop r12", "pop rbp", "pop rbx",
             "ret",
-            // go on where the guest kernel was: registers from the ucontext (rdi), by iretq
+            // go on where the guest kernel was: registers from the ucontext (rax), by iretq
             "6:",
+            "mov rdi, rax",
             "mov rsi, [rdi + 224]", // uc_mcontext.fpstate
             "mov eax, [rip + {xlo}]",
             "xor edx, edx",
             "xrstor64 [rsi]",
+            "test eax, 0x200", "jne 24f",
             // Straight onto the alternate stack: another signal may come in between, and go through here itself.
             "push 0x2b",
             "push qword ptr [rdi + 160]", // rsp
@@ -193,59 +191,24 @@ macro_rules! gate {
             "mov rdi, [rdi + 104]",
             "iretq",
             ".popsection",
-            T = const T,
-            SELECTOR = const page::SELECTOR, CONTEXT = const page::CONTEXT, KERNEL_RSP = const page::KERNEL_RSP,
-            IN_USER = const page::IN_USER, PENDING = const page::PENDING, GATES = const page::GATE_ENTRIES,
-            R15 = const offset::R15, R14 = const offset::R14, R13 = const offset::R13, R12 = const offset::R12,
-            RBP = const offset::RBP, RBX = const offset::RBX, R11 = const offset::R11, R10 = const offset::R10,
-            R9 = const offset::R9, R8 = const offset::R8, RAX = const offset::RAX, RCX = const offset::RCX,
-            RDX = const offset::RDX, RSI = const offset::RSI, RDI = const offset::RDI, RIP = const offset::RIP,
-            EFLAGS = const offset::EFLAGS, RSP = const offset::RSP, FULL = const offset::FULL,
-            EXIT = const offset::EXIT, XMM = const offset::XMM, XSAVE = const offset::XSAVE,
-            O_RIP = const open::RIP, O_IRET = const open::IRET,
-            handler = sym crate::signal::lodger_handle_signal,
-            xlo = sym crate::signal::XMASK_LOW,
+            ".pushsection .text.gate_trap,\"ax\",@progbits", "24: ud2", ".popsection",
+            T = const $crate::gate::T,
+            PROTECTS = const host::thread::offset::PROTECTS, PROTECT_TSC = const host::thread::offset::PROTECT_TSC,
+            SELECTOR = const host::thread::offset::SELECTOR, CONTEXT = const host::thread::offset::CONTEXT, KERNEL_RSP = const host::thread::offset::KERNEL_RSP,
+            IN_USER = const host::thread::offset::IN_USER, PENDING = const host::thread::offset::PENDING, GATES = const host::thread::offset::GATE_ENTRIES,
+            R15 = const $crate::context::offset::R15, R14 = const $crate::context::offset::R14, R13 = const $crate::context::offset::R13, R12 = const $crate::context::offset::R12,
+            RBP = const $crate::context::offset::RBP, RBX = const $crate::context::offset::RBX, R11 = const $crate::context::offset::R11, R10 = const $crate::context::offset::R10,
+            R9 = const $crate::context::offset::R9, R8 = const $crate::context::offset::R8, RAX = const $crate::context::offset::RAX, RCX = const $crate::context::offset::RCX,
+            RDX = const $crate::context::offset::RDX, RSI = const $crate::context::offset::RSI, RDI = const $crate::context::offset::RDI, RIP = const $crate::context::offset::RIP,
+            EFLAGS = const $crate::context::offset::EFLAGS, RSP = const $crate::context::offset::RSP, FULL = const $crate::context::offset::FULL,
+            EXIT = const $crate::context::offset::EXIT, XMM = const $crate::context::offset::XMM, XSAVE = const $crate::context::offset::XSAVE,
+            O_RIP = const $crate::gate::open::RIP, O_IRET = const $crate::gate::open::IRET,
+            handler = sym $crate::signal::lodger_handle_signal,
+            xlo = sym $crate::signal::XMASK_LOW,
         );
     };
 }
-
-gate!("none", open: [], close_fast: [], close_full: [], sig_open: []);
-
-// The pkey guard. Whoever jumps to a WRPKRU here with a rights mask of his own choice either goes on into the gate, which
-// reloads everything from trusted state, or fails the comparison (A2).
-macro_rules! pkey_gate {
-    () => {
-        gate!(
-            "pkey",
-            open: [
-                "mov gs:[0], rax", "mov gs:[8], rcx", "mov gs:[16], rdx",
-                "xor ecx, ecx", "xor edx, edx", "xor eax, eax",
-                "wrpkru",
-                "mov rax, gs:[0]", "mov rcx, gs:[8]", "mov rdx, gs:[16]"
-            ],
-            close_fast: [
-                "mov gs:[0], rax", "mov gs:[16], rdx",
-                "xor ecx, ecx", "xor edx, edx", "mov eax, 0x2c",
-                "wrpkru",
-                "cmp eax, 0x2c", "jne 8f",
-                "mov rax, gs:[0]", "mov rdx, gs:[16]",
-                ".pushsection .text.gate_trap,\"ax\",@progbits", "8: ud2", ".popsection"
-            ],
-            close_full: [
-                "mov gs:[0], rax", "mov gs:[8], rcx", "mov gs:[16], rdx",
-                "xor ecx, ecx", "xor edx, edx", "mov eax, 0x2c",
-                "wrpkru",
-                "cmp eax, 0x2c", "jne 9f",
-                "mov rax, gs:[0]", "mov rcx, gs:[8]", "mov rdx, gs:[16]",
-                ".pushsection .text.gate_trap,\"ax\",@progbits", "9: ud2", ".popsection"
-            ],
-            sig_open: ["mov r8, rdx", "xor ecx, ecx", "xor edx, edx", "xor eax, eax", "wrpkru", "mov rdx, r8"]
-        );
-    };
-}
-pkey_gate!();
-
-const _: () = assert!(open::RAX == 0 && open::RCX == 8 && open::RDX == 16 && PKRU_CLOSED == 0x2c);
+pub(crate) use gate;
 
 macro_rules! symbols {
     ($($field:ident),*) => {
@@ -256,7 +219,7 @@ macro_rules! symbols {
 }
 symbols!(gate, gate_start, gate_end, enter, exit_start, exit_end, signal);
 
-macro_rules! code {
+macro_rules! addresses {
     ($gate:ident $gs:ident $ge:ident $enter:ident $es:ident $ee:ident $sig:ident) => {{
         unsafe extern "C" {
             static $gate: u8;
@@ -267,7 +230,7 @@ macro_rules! code {
             static $ee: u8;
             static $sig: u8;
         }
-        Code {
+        $crate::gate::Code {
             gate: (&raw const $gate) as u64,
             gate_start: (&raw const $gs) as u64,
             gate_end: (&raw const $ge) as u64,
@@ -278,22 +241,21 @@ macro_rules! code {
         }
     }};
 }
+pub(crate) use addresses;
 
 /// The code for the guard in force.
 #[must_use]
 pub fn code() -> Code {
-    match crate::guard::in_force() {
-        crate::guard::Guard::Pkey => {
-            code!(lodger_gate_pkey lodger_gate_start_pkey lodger_gate_end_pkey lodger_enter_pkey lodger_exit_start_pkey lodger_exit_end_pkey lodger_signal_pkey)
-        }
-        crate::guard::Guard::None => {
-            code!(lodger_gate_none lodger_gate_start_none lodger_gate_end_none lodger_enter_none lodger_exit_start_none lodger_exit_end_none lodger_signal_none)
-        }
+    match guard::in_force() {
+        Guard::Pkey => guard::pkey::code(),
+        Guard::Mprotect => guard::mprotect::code(),
+        Guard::None => guard::none::code(),
     }
 }
 
 unsafe extern "C" {
     fn lodger_enter_none(c: *mut Context, mask_low: u32, mask_high: u32);
+    fn lodger_enter_mprotect(c: *mut Context, mask_low: u32, mask_high: u32);
     fn lodger_enter_pkey(c: *mut Context, mask_low: u32, mask_high: u32);
 }
 
@@ -304,9 +266,10 @@ pub fn enter_user(c: &mut Context) -> Exit {
     let mask = crate::cpu::xmask();
     // SAFETY: the context is this thread's; the assembly preserves the kernel's callee-saved registers and stack.
     unsafe {
-        match crate::guard::in_force() {
-            crate::guard::Guard::None => lodger_enter_none(c, mask as u32, (mask >> 32) as u32),
-            crate::guard::Guard::Pkey => lodger_enter_pkey(c, mask as u32, (mask >> 32) as u32),
+        match guard::in_force() {
+            Guard::None => lodger_enter_none(c, mask as u32, (mask >> 32) as u32),
+            Guard::Mprotect => lodger_enter_mprotect(c, mask as u32, (mask >> 32) as u32),
+            Guard::Pkey => lodger_enter_pkey(c, mask as u32, (mask >> 32) as u32),
         }
     }
     c.exit()

@@ -18,8 +18,9 @@ pub mod cpu;
 pub mod frame;
 pub mod gate;
 pub mod guard;
+pub mod monitor;
+pub mod sched;
 pub mod signal;
-pub mod stub;
 pub mod thread;
 
 pub use context::{Context, Exit, Regs};

@@ -2,6 +2,7 @@
 
 use crate::context::{self, Exit};
 use crate::gate;
+use crate::guard::{self, Guard, mprotect, pkey};
 use abi::layout;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -13,10 +14,14 @@ const SIGILL: u32 = 4;
 const SIGTRAP: u32 = 5;
 const SIGBUS: u32 = 7;
 const SIGFPE: u32 = 8;
-const SIGSEGV: u32 = 11;
+pub(crate) const SIGSEGV: u32 = 11;
 const SIGSYS: u32 = 31;
 /// `core::signal::KICK`: SIGURG.
 pub const KICK: u32 = 23;
+/// A system call, under the `process` monitor: the VMM has stopped it, made it harmless, and sends this instead.
+const SIGUSR1: u32 = 10;
+/// The timer interrupt of the virtual processor.
+const SIGALRM: u32 = 14;
 /// EFLAGS: nested task, alignment check.
 const NT: u64 = 0x4000;
 const AC: u64 = 0x4_0000;
@@ -52,13 +57,13 @@ pub struct UContext {
     trapno: u64,
     oldmask: u64,
     cr2: u64,
-    fpstate: *const u8,
+    pub(crate) fpstate: *const u8,
 }
 
 /// The parts of siginfo_t that are looked at.
 #[repr(C)]
 pub struct Info {
-    signo: i32,
+    pub(crate) signo: i32,
     errno: i32,
     code: i32,
     pad: i32,
@@ -67,20 +72,84 @@ pub struct Info {
     arch: u32,
 }
 
-/// Goes back to the spine (`enter_user` returns).
-const TO_SPINE: u32 = 0;
-/// Goes on where the signal came.
-const RESUME: u32 = 1;
+/// From a frame's ucontext to its siginfo (`struct rt_sigframe`).
+const UCONTEXT_SIZE: u64 = 304;
 
-/// Decides what a host signal means. On the alternate stack, guard open; may not sleep, allocate or lock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Goes back to the spine (`enter_user` returns).
+    Spine,
+    /// Goes on where the signal came.
+    Resume,
+    /// This signal interrupted the entry of another one, whose ucontext is here: that one is handled.
+    Outer(u64),
+}
+use Next::{Resume as RESUME, Spine as TO_SPINE};
+
+/// What [`install`] installs a handler for.
+pub(crate) const HANDLED: [u32; 9] = [SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, SIGALRM, SIGUSR1, KICK];
+
+/// Handles a host signal; the ucontext to go on with, or 0: back to the spine. On the alternate stack, guard open; may not sleep,
+/// allocate or lock.
+///
+/// # Safety
+/// `info` and `uc` are the host's; the first frame's place is looked at instead where an application may have made them.
+pub unsafe extern "C" fn lodger_handle_signal(sig: u32, info: *const Info, uc: *mut UContext) -> u64 {
+    let portal = guard::in_force() == Guard::Mprotect;
+    if portal {
+        mprotect::note_frame(info as u64, uc as u64);
+    }
+    let alarm = sig == SIGALRM;
+    if alarm {
+        crate::sched::timer_interrupt();
+    }
+    let from_user = host::thread::trusted().in_user.load(Ordering::Relaxed) != 0;
+    let (sig, info, uc) = if portal && from_user {
+        mprotect::first_frame()
+    } else {
+        // SAFETY: by the caller's word.
+        unsafe { (sig, &*info, &mut *uc) }
+    };
+    let sig = if sig == SIGALRM {
+        if !alarm {
+            // A second signal came before the first one's frame was looked at.
+            crate::sched::timer_interrupt();
+        }
+        // From here on as any other interrupt.
+        KICK
+    } else {
+        sig
+    };
+    match decide(sig, info, uc, from_user) {
+        Next::Spine => 0,
+        Next::Resume => core::ptr::from_mut(uc) as u64,
+        Next::Outer(at) => {
+            let (info, uc) = ((at + UCONTEXT_SIZE) as *const Info, at as *mut UContext);
+            // SAFETY: `outer_frame` found a frame of the host's here, which nobody else handles: it has taken its secret away.
+            unsafe { lodger_handle_signal((*info).signo as u32, info, uc) }
+        }
+    }
+}
+
+/// What a host signal means.
 ///
 /// The order of the questions matters: the gate and exit ranges come before the mode flag, because the flag
-/// changes inside them.
-pub extern "C" fn lodger_handle_signal(sig: u32, info: &Info, uc: &mut UContext) -> u32 {
+/// changes inside them. Where the guard was closed it was the application that ran, wherever it had jumped to.
+fn decide(sig: u32, info: &Info, uc: &mut UContext, from_user: bool) -> Next {
     let code = gate::code();
     let page = host::thread::trusted();
+    let portal = guard::in_force() == Guard::Mprotect;
     let rip = uc.rip;
-    if (code.gate_start..code.gate_end).contains(&rip) {
+    let mut stepped = false;
+    let open = guard::was_open(uc);
+    if portal && (code.gate_start..code.gate_end).contains(&rip) {
+        // Never on from the middle of it with the guard open: who says that the application was there?
+        mprotect::rewind(uc);
+        if sig == SIGTRAP {
+            uc.eflags &= !0x100;
+            stepped = true;
+        }
+    } else if open && (code.gate_start..code.gate_end).contains(&rip) {
         // On the way in: the spine looks for work before it goes out again.
         if sig == KICK {
             return RESUME;
@@ -90,7 +159,7 @@ pub extern "C" fn lodger_handle_signal(sig: u32, info: &Info, uc: &mut UContext)
             uc.eflags &= !0x100;
             return RESUME;
         }
-        die(sig, info, uc, "a fault in the gate");
+        // Whoever came through a stub has no fault here: an application that has jumped into the middle.
     }
     if (code.exit_start..code.exit_end).contains(&rip) {
         page.selector.store(0, Ordering::Relaxed);
@@ -109,13 +178,20 @@ pub extern "C" fn lodger_handle_signal(sig: u32, info: &Info, uc: &mut UContext)
         });
         return TO_SPINE;
     }
-    if page.in_user.load(Ordering::Relaxed) == 0 {
+    if !from_user {
         return in_kernel(sig, info, uc);
     }
     // A second kick in the first instructions of this very handler, before the flag below has changed: the first one is on its
     // way to look for work. (An application that has jumped into the guest kernel's text merely does not hear of this kick.)
-    if sig == KICK && (layout::KERNEL_BASE..layout::HEAP_BASE).contains(&rip) {
+    if open && sig == KICK && !portal && (layout::KERNEL_BASE..layout::HEAP_BASE).contains(&rip) {
         return RESUME;
+    }
+    const ENTRY: u64 = 64;
+    if !open
+        && (code.signal..code.signal + ENTRY).contains(&rip)
+        && let Some(at) = pkey::outer_frame(uc)
+    {
+        return Next::Outer(at);
     }
     // Application code was interrupted. From here on host calls are the guest kernel's.
     page.selector.store(0, Ordering::Relaxed);
@@ -125,6 +201,8 @@ pub extern "C" fn lodger_handle_signal(sig: u32, info: &Info, uc: &mut UContext)
     save(c, uc);
     c.set_exit(match sig {
         KICK => Exit::Interrupted,
+        SIGTRAP if stepped => Exit::Interrupted,
+        SIGUSR1 => Exit::Syscall,
         SIGSYS if info.code == SYS_USER_DISPATCH && info.arch == AUDIT_ARCH_X86_64 => Exit::Syscall,
         // int 0x80 from 64-bit code: this guest has no 32-bit interface; without one Linux gives a general protection fault.
         SIGSYS => Exit::Fault { sig: SIGSEGV, code: 0x80, addr: 0, err: 0, trapno: 13 },
@@ -134,7 +212,7 @@ pub extern "C" fn lodger_handle_signal(sig: u32, info: &Info, uc: &mut UContext)
 }
 
 /// A signal that came while the guest kernel ran.
-fn in_kernel(sig: u32, info: &Info, uc: &mut UContext) -> u32 {
+fn in_kernel(sig: u32, info: &Info, uc: &mut UContext) -> Next {
     match sig {
         KICK => {
             if let Some(rip) = host::interruptible::abort(uc.rip) {
@@ -201,6 +279,8 @@ fn copy_vector_state(c: &mut context::Context, uc: &UContext) {
         let bv = u64::from_le_bytes(bv) & crate::cpu::xmask();
         c.xsave.0[512..520].copy_from_slice(&bv.to_le_bytes());
         c.xsave.0[520..576].fill(0);
+        // MXCSR's reserved bits, which XRSTOR refuses: the frame may be the application's work.
+        c.xsave.0[26..28].fill(0);
     }
 }
 
@@ -248,13 +328,17 @@ pub fn install() -> host::Result<()> {
     const SA_NODEFER: u64 = 0x4000_0000;
     const SA_RESTORER: u64 = 0x0400_0000;
     XMASK_LOW.store(crate::cpu::xmask() as u32, Ordering::Relaxed);
-    for sig in [SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, KICK] {
+    let mut secret = gate::code().signal;
+    if guard::in_force() == Guard::Pkey {
+        secret = pkey::choose_secret();
+    }
+    for sig in HANDLED {
         // No mask and NODEFER: a handler never returns by rt_sigreturn, so nothing would undo a mask. The host insists on
         // a restorer's being named; it is never reached.
         let act = KernelSigaction {
             handler: gate::code().signal,
             flags: SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTORER,
-            restorer: gate::code().signal,
+            restorer: secret,
             mask: 0,
         };
         // SAFETY: the structure is the host's `struct kernel_sigaction`; the handler follows its contract.

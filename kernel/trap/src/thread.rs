@@ -1,8 +1,9 @@
 //! Host threads of the VM: making them, and what each does before its first guest instruction.
 
+use crate::guard::{self, Guard};
 use abi::layout;
 use core::arch::global_asm;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use host::process::{CLONE_FILES, CLONE_FS, CLONE_PARENT, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_THREAD, CLONE_VM};
 use host::{Errno, Result, syscall};
 
@@ -156,11 +157,24 @@ pub enum Kind {
     Thread,
 }
 
-/// Makes a host thread that starts at `entry(slot)` on the slot's kernel stack.
+/// Makes a guest thread that starts at `entry(slot)` on the slot's kernel stack: a host thread of its own, or one more in the
+/// guest kernel's run queue.
 ///
 /// # Errors
 /// The host's (`EAGAIN`, `ENOMEM`).
-pub fn spawn(kind: Kind, slot: u32, entry: extern "C" fn(u64) -> !) -> Result<u32> {
+pub fn spawn(kind: Kind, slot: u32, entry: extern "C" fn(u64) -> !) -> Result<()> {
+    if crate::sched::on() {
+        crate::sched::add(slot, entry);
+        return Ok(());
+    }
+    spawn_host(kind, slot, entry).map(drop)
+}
+
+/// Makes a host thread, whoever schedules guest threads; its host identity.
+///
+/// # Errors
+/// The host's.
+pub(crate) fn spawn_host(kind: Kind, slot: u32, entry: extern "C" fn(u64) -> !) -> Result<u32> {
     const CLONE_PARENT_SETTID: u64 = 0x10_0000;
     const SIGCHLD: u64 = 17;
     let flags = CLONE_PARENT_SETTID
@@ -177,9 +191,12 @@ pub fn spawn(kind: Kind, slot: u32, entry: extern "C" fn(u64) -> !) -> Result<u3
     host::thread::count_host_call();
     // SAFETY: the stack is the slot's own; the child runs only `entry`, which never returns. A child without CLONE_VM has a
     // copy of application memory and shares all guest kernel memory, which only locks and atomics guard.
+    hold_signals(true);
+    // SAFETY: as above.
     let ret = unsafe {
         lodger_clone(flags, stack_top(slot), &raw const page.host_tid, entry as usize as u64, u64::from(slot))
     };
+    hold_signals(false);
     let tid = Errno::from_ret(ret)? as u32;
     if kind != Kind::Thread {
         page.host_pid.store(tid, Ordering::Relaxed);
@@ -212,45 +229,82 @@ pub fn set_supervisor(pid: u32) {
     SUPERVISOR.store(pid, Ordering::Relaxed);
 }
 
+/// By trap stack (a slot): the slots that its host thread may have in GS, the present one and the next. The signal entry looks here.
+#[unsafe(no_mangle)]
+static lodger_on_stack: [[AtomicU32; 2]; layout::MAX_SLOTS] =
+    [const { [const { AtomicU32::new(0) }; 2] }; layout::MAX_SLOTS];
+
+/// By slot: the trap stack of its host thread, which is another slot's where the host thread is borrowed.
+static STACK_OF: [AtomicU32; layout::MAX_SLOTS] = [const { AtomicU32::new(0) }; layout::MAX_SLOTS];
+
+/// The calling host thread, which is slot `from`'s, is slot `to`'s from now on. Signals may come at any moment.
+pub(crate) fn become_slot(from: u32, to: u32) {
+    let stack = STACK_OF[from as usize].load(Ordering::Relaxed);
+    STACK_OF[to as usize].store(stack, Ordering::Relaxed);
+    let may = &lodger_on_stack[stack as usize];
+    may[1].store(to, Ordering::SeqCst);
+    host::thread::set_gs(to);
+    may[0].store(to, Ordering::SeqCst);
+}
+
+/// Holds back the signals that others send, or lets them come again: while the calling host thread has no trap stack of its
+/// own. A new thread has none at first, and a new process has its parent's, which lies in memory that both share: two
+/// handlers on one stack.
+fn hold_signals(hold: bool) {
+    let kick_and_alarm: u64 = 1 << (crate::signal::KICK - 1) | 1 << 13;
+    // SAFETY: reads 8 bytes that live on.
+    let r = unsafe { syscall!(rt_sigprocmask, u32::from(!hold), &raw const kick_and_alarm, 0, 8) };
+    assert!(r == 0, "rt_sigprocmask: {r}");
+}
+
 /// Gives the calling host thread its trap stack.
 ///
 /// # Panics
 /// Where the host refuses.
 pub fn set_altstack(slot: u32) {
-    let ss = [slot_base(slot) + layout::SLOT_ALTSTACK, 0, layout::ALTSTACK_SIZE];
+    // The host writes the frame before anybody has opened the guest kernel's memory.
+    let base = match guard::in_force() {
+        Guard::Mprotect => layout::OUTSIDE_STACKS + u64::from(slot) * layout::ALTSTACK_SIZE,
+        Guard::Pkey | Guard::None => slot_base(slot) + layout::SLOT_ALTSTACK,
+    };
+    let ss = [base, 0, layout::ALTSTACK_SIZE];
     // SAFETY: struct stack_t of memory that is this thread's alone.
     let ret = unsafe { syscall!(sigaltstack, ss.as_ptr(), 0) };
     assert!(ret == 0, "sigaltstack: {ret}");
-}
-
-/// Arms syscall user dispatch for the calling thread: from now on the selector decides, with no address range exempt.
-///
-/// # Panics
-/// Where the host refuses.
-pub fn arm_dispatch() {
-    const PR_SET_SYSCALL_USER_DISPATCH: u64 = 59;
-    let selector = &raw const host::thread::trusted().selector;
-    // SAFETY: the selector is valid for as long as the thread lives.
-    let ret = unsafe { syscall!(prctl, PR_SET_SYSCALL_USER_DISPATCH, 1, 0, 0, selector) };
-    assert!(ret == 0, "syscall user dispatch: {ret}");
+    STACK_OF[slot as usize].store(slot, Ordering::Relaxed);
+    for may in &lodger_on_stack[slot as usize] {
+        may.store(slot, Ordering::SeqCst);
+    }
+    hold_signals(false);
 }
 
 /// Ends the calling host thread (or its whole process) and gives its slot back in the same breath.
 pub fn exit_host(process: bool, slot: u32, status: u32) -> ! {
+    if crate::sched::on() {
+        crate::sched::exit(slot);
+    }
     let nr = if process { host::calls::nr::exit_group } else { host::calls::nr::exit };
     HINT.store(HINT.load(Ordering::Relaxed).min(slot), Ordering::Relaxed);
-    // SAFETY: after the flag is cleared no stack is touched; host signals that arrive use the alternate stack, which lies in
-    // the slot too: a kick in these few instructions could meet the slot's next owner, so `host_tid` is cleared first.
-    unsafe {
-        host::thread::trusted().host_tid.store(0, Ordering::SeqCst);
-        lodger_leave(SLOTS[slot as usize].as_ptr().cast::<AtomicU32>(), nr as u32, status)
-    }
+    // Whoever has read `host_tid` before may still send: on a stack that is the slot's next owner's by then.
+    hold_signals(true);
+    host::thread::trusted().host_tid.store(0, Ordering::SeqCst);
+    // SAFETY: after the flag is cleared no stack is touched, and no signal comes.
+    unsafe { lodger_leave(SLOTS[slot as usize].as_ptr().cast::<AtomicU32>(), nr as u32, status) }
 }
 
 /// Leaves the boot stack for the kernel stack of `slot`.
 pub fn switch_to_slot(slot: u32, entry: extern "C" fn(u64) -> !, arg: u64) -> ! {
     // SAFETY: the slot's stack is unused; the entry never returns.
     unsafe { lodger_switch_stack(stack_top(slot), entry as usize as u64, arg) }
+}
+
+/// Saves the caller's place in `save` and goes on at `to`.
+///
+/// # Safety
+/// `to` must be a place that was saved the same way (or made by [`Stack::fresh`]) and that nobody else will go on from.
+pub(crate) unsafe fn swap(save: &AtomicU64, to: u64) {
+    // SAFETY: by the caller's word.
+    unsafe { lodger_swap(save.as_ptr(), to) };
 }
 
 /// A kernel stack that can be switched to: used by vfork, whose child borrows its parent's host thread.
@@ -295,6 +349,17 @@ impl Stack {
 static OWNER_SP: [core::sync::atomic::AtomicU64; layout::MAX_SLOTS] =
     [const { core::sync::atomic::AtomicU64::new(0) }; layout::MAX_SLOTS];
 
+/// And whose it is: a slot, plus one.
+static OWNER: [AtomicU32; layout::MAX_SLOTS] = [const { AtomicU32::new(0) }; layout::MAX_SLOTS];
+
+/// Who lent its host thread to `child`, and the stack pointer to go on at.
+pub(crate) fn lender(child: u32) -> Option<(u32, u64)> {
+    let owner = OWNER[child as usize].swap(0, Ordering::Relaxed).checked_sub(1)?;
+    let at = OWNER_SP[child as usize].load(Ordering::Relaxed) as *const u64;
+    // SAFETY: `lend` stored the address of its `saved`, which lives until somebody goes on there.
+    Some((owner, unsafe { at.read() }))
+}
+
 /// Runs the thread of fresh slot `child` on the calling host thread (vfork: the parent waits anyway). Returns when the child calls
 /// [`give_back`]. The application's FS base is as before then.
 pub fn lend(child: u32, entry: extern "C" fn(u64) -> !) {
@@ -304,15 +369,25 @@ pub fn lend(child: u32, entry: extern "C" fn(u64) -> !) {
     let page = host::thread::trusted_of(child);
     page.host_pid.store(mine.host_pid.load(Ordering::Relaxed), Ordering::Relaxed);
     page.host_tid.store(mine.host_tid.load(Ordering::Relaxed), Ordering::Relaxed);
-    host::thread::set_gs(child);
+    become_slot(slot, child);
+    if crate::sched::on() {
+        crate::sched::lent(child);
+        crate::monitor::arm();
+    }
     let mut here = Stack::here();
     OWNER_SP[child as usize].store((&raw mut here.saved) as u64, Ordering::Relaxed);
+    OWNER[child as usize].store(slot + 1, Ordering::Relaxed);
     let to = Stack::fresh(child, entry).saved();
     // SAFETY: the fresh stack is the child's own; it comes back here by `give_back` and nowhere else.
     unsafe { here.switch(to) };
     page.host_tid.store(0, Ordering::SeqCst);
-    host::thread::set_gs(slot);
-    arm_dispatch();
+    OWNER[child as usize].store(0, Ordering::Relaxed);
+    become_slot(child, slot);
+    if crate::sched::on() {
+        crate::sched::returned(child);
+        crate::sched::lent(slot);
+    }
+    crate::monitor::arm();
     host::thread::set_fs_base(fs);
     // A kick meant for us may have found the child running.
     mine.pending.store(1, Ordering::SeqCst);

@@ -37,3 +37,10 @@ def ask_kernel(word: str) -> bytes:
         text = done.stderr.decode("utf-8", "replace").strip()
         raise BootError(f"the guest kernel refused {word!r} with status {done.returncode}: {text}")
     return done.stdout
+
+
+def call_names() -> dict[int, str]:
+    """System-call names by number, from the guest kernel's table. Raises BootError."""
+    import json
+
+    return {row["nr"]: row["name"] for row in json.loads(ask_kernel("syscalls"))}

@@ -66,8 +66,8 @@ def choose_guard(config: MachineConfig) -> str:
     """The guard in force. Raises ConfigError when "pkey" was asked for and the processor has no keys."""
     from lodger.host.features import has_pkeys
 
-    if config.guard == "none":
-        return "none"
+    if config.guard in ("none", "mprotect"):
+        return config.guard
     keys = has_pkeys()
     if config.guard == "auto":
         return "pkey" if keys else "none"
@@ -86,6 +86,7 @@ def boot_packet(plan: BootPlan, *, landlock: bool, debug: bool, trace: bool, fds
         (wire.FLAG_TRACE if trace else 0)
         | (wire.FLAG_DEBUG_LOG if debug else 0)
         | (wire.FLAG_LANDLOCK if landlock else 0)
+        | (wire.FLAG_COUNT if config.count_calls else 0)
     )
     return wire.encode(
         wire.BOOT, 1, wire.VERSION, config.memory, config.pids, config.cpus, config.hostname,

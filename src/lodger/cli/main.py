@@ -16,6 +16,9 @@ USAGE = """\
 usage: lodger VERB ...
 
   run [OPTIONS] [--] CMD [ARG...]   run a command in a virtual machine   (lodger run --help)
+  profile [OPTIONS] [--] CMD ...    run a command and say where its overhead comes from
+  ladder [OPTIONS] [--] CMD ...     the same command on the host and on each machine from classic to default
+  trace [OPTIONS] [--] CMD ...      the guest's system calls; --host: every host operation of the machine
   doctor [--json]                   what this host offers, what follows, what to do
   syscalls [--json]                 every Linux system call and how far it is supported
   version                           versions of Lodger and its guest kernel
@@ -57,6 +60,18 @@ def _verb(name: str) -> Callable[[list[str]], int] | None:
         from lodger.cli.doctor import doctor
 
         return doctor
+    if name == "profile":
+        from lodger.cli.profile import profile
+
+        return profile
+    if name == "ladder":
+        from lodger.cli.ladder import ladder
+
+        return ladder
+    if name == "trace":
+        from lodger.cli.trace import trace
+
+        return trace
     if name == "syscalls":
         from lodger.cli.syscalls import syscalls
 

@@ -31,12 +31,13 @@ OPTIONS = (
     Option("--hostname", "value", "the guest's name (default lodger)", meta="NAME"),
     Option("--memory", "value", "memory limit (default 512M)", meta="SIZE"),
     Option("--disk", "value", "limit of the writable layers (default half the memory)", meta="SIZE"),
-    Option("--cpus", "value", "processors (default: all of the host's)", meta="N"),
+    Option("--cpus", "value", "processors that the guest sees and may take of the host (default: all)", meta="N"),
     Option("--pids", "value", "limit of processes and threads (default 1024)", meta="N"),
     Option("--timeout", "value", "end the command after this time, status 124", meta="SECONDS"),
-    Option("--monitor", "value", "how system calls are intercepted (default inline)", meta="inline|host"),
-    Option("--guard", "value", "how the guest kernel is kept from programs (default auto)", meta="auto|pkey|none"),
-    Option("--spaces", "value", "how guest address spaces exist (default multi)", meta="multi"),
+    Option("--machine", "value", "a step of the ladder", meta="classic|+host|+pkey|+multi|default"),
+    Option("--monitor", "value", "how system calls are intercepted (default inline)", meta="inline|host|process"),
+    Option("--guard", "value", "how the guest kernel is kept from programs", meta="auto|pkey|mprotect|none"),
+    Option("--spaces", "value", "how guest address spaces exist (default multi)", meta="multi|remap"),
     Option("--stats", "maybe", "print the guest kernel's counters on stderr at the end", meta="json"),
     Option("--trace", "maybe", "one line a system call, on stderr or to a file", meta="FILE"),
     Option("--tty", "flag", "give the command a terminal (default: when stdin and stdout are one)", "-t"),
@@ -44,6 +45,12 @@ OPTIONS = (
     Option("--help", "flag", "this text", "-h"),
 )
 
+#: What is said of a command that the machine had a hand in ending.
+FAULTS = {
+    "oom": "failed after the machine's memory was used up: give it more with --memory",
+    "pids": "failed at the machine's limit of processes and threads: raise it with --pids",
+    "killed": "was killed by the host (out of memory there?)",
+}
 #: Host signals handed on: (signal, scope). A terminal would send the first two to a whole group.
 FORWARDED = (
     (signal.SIGINT, "group"),
@@ -88,6 +95,7 @@ def settings(values: Values) -> dict[str, Any]:
         "disk",
         "cpus",
         "pids",
+        "machine",
         "monitor",
         "guard",
         "spaces",
@@ -156,8 +164,9 @@ def _command(vm: VM, argv: list[str], tty: bool, limit: float | None, stats: Any
         code = process.returncode
     if process.usage is None and not late:
         vm.check()  # raises what ended the VM: a panic's text, a broken protocol
-    if process.fault in ("oom", "pids", "killed"):
-        print(f"lodger: {argv[0]}: ended by the machine ({process.fault})", file=sys.stderr)
+    why = FAULTS.get(process.fault or "")
+    if why:
+        print(f"lodger: {argv[0]} {why}", file=sys.stderr)
     if stats and code is not None:
         _print_stats(vm, process, stats)
     if late:
@@ -209,8 +218,12 @@ def _print_stats(vm: VM, process: Process, how: Any) -> None:
     if how == "json":
         print(json.dumps(numbers), file=sys.stderr)
         return
+    initiation = numbers.pop("initiation", {})
     for name, value in numbers.items():
         print(f"{name:<24} {json.dumps(value)}", file=sys.stderr)
+    print("VM initiation", file=sys.stderr)
+    for name, value in initiation.items():
+        print(f"    {name:<52} {value / 1e6:9.3f} ms", file=sys.stderr)
 
 
 class _Inbox:

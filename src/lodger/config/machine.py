@@ -22,10 +22,13 @@ MAX_MEMORY = 1 << 42
 DISK_SHARE = 2
 
 _HOSTNAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
-_NOT_BUILT = {
-    "monitor": {"process"},
-    "guard": {"mprotect"},
-    "spaces": {"remap"},
+#: The ladder: each step changes one switch of the one before (monitor, guard, spaces).
+MACHINES: dict[str, tuple[str, str, str]] = {
+    "classic": ("process", "mprotect", "remap"),
+    "+host": ("host", "mprotect", "remap"),
+    "+pkey": ("host", "auto", "remap"),
+    "+multi": ("host", "auto", "multi"),
+    "default": ("inline", "auto", "multi"),
 }
 
 
@@ -52,11 +55,15 @@ class MachineConfig:
     """bytes"""
     cpus: int
     pids: int
+    machine: str
+    """the step of the ladder that the switches were taken from"""
     monitor: str
     guard: str
     spaces: str
     trace: str | int | None
     """a file name or descriptor for trace lines; None is off"""
+    count_calls: bool
+    """``stats()`` tells each system call's count, host calls and time; costs two looks at the clock a call"""
     disk: int
     """bytes that the writable layers may hold"""
     max_files: int
@@ -75,14 +82,21 @@ def machine_config(
     memory: str | int = "512M",
     cpus: int | None = None,
     pids: int = 1024,
-    monitor: str = "inline",
-    guard: str = "auto",
-    spaces: str = "multi",
+    machine: str | None = None,
+    monitor: str | None = None,
+    guard: str | None = None,
+    spaces: str | None = None,
     trace: bool | str | int | os.PathLike[str] | None = None,
+    count_calls: bool = False,
     disk: str | int | None = None,
     max_files: int = 65536,
 ) -> MachineConfig:
-    """Check every setting. Raises ConfigError that names the setting, its value and the way out."""
+    """Check every setting. Raises ConfigError that names the setting, its value and the way out.
+
+    ``machine`` names a step of the ladder; ``monitor``, ``guard`` and ``spaces`` set its switches singly. Where they
+    are left out the environment decides (LODGER_MACHINE, LODGER_MONITOR, LODGER_GUARD, LODGER_SPACES): so a whole test
+    suite runs on another machine.
+    """
     root = os.fspath(rootfs)
     if root != "host":
         root = os.path.abspath(os.path.expanduser(root))
@@ -95,12 +109,21 @@ def machine_config(
         raise ConfigError(f"memory={memory!r} is out of range: give at least 16M and at most 4T")
     online = len(os.sched_getaffinity(0))
     environment = os.environ.get("LODGER_GUARD")
-    chosen = guard != "auto" or environment is not None
+    if machine is None:
+        machine = os.environ.get("LODGER_MACHINE") or "default"
+        monitor = monitor or os.environ.get("LODGER_MONITOR")
+        spaces = spaces or os.environ.get("LODGER_SPACES")
+    seam("machine", machine, tuple(MACHINES))
+    step = MACHINES[machine]
+    monitor, spaces = monitor or step[0], spaces or step[2]
+    asked, guard = guard, guard or step[1]
+    chosen = asked not in (None, "auto") or environment is not None
     if guard == "auto" and environment:
         guard = environment
     seam("monitor", monitor, MONITORS)
     seam("guard", guard, GUARDS)
     seam("spaces", spaces, SPACES)
+    check_together(guard, spaces, cpus)
     mounts = tuple(Volume(*parse.volume(os.fspath(s), t)) for s, t in (volumes or {}).items())
     targets = [v.target for v in mounts]
     for target in targets:
@@ -114,12 +137,14 @@ def machine_config(
         user=parse.user(user),
         hostname=hostname,
         memory=nbytes,
-        cpus=online if cpus is None else parse.count(cpus, "cpus", 1, 1024),
+        cpus=_processors(spaces, cpus, online),
         pids=parse.count(pids, "pids", 1, 4194304),
+        machine=machine,
         monitor=monitor,
         guard=guard,
         spaces=spaces,
         trace=_trace(trace),
+        count_calls=bool(count_calls),
         disk=nbytes // DISK_SHARE if disk is None else parse.size(disk, "disk"),
         max_files=parse.count(max_files, "max_files", 16, 1 << 22),
         guard_chosen=chosen,
@@ -127,12 +152,30 @@ def machine_config(
 
 
 def seam(what: str, value: str, known: tuple[str, ...]) -> None:
-    """Check one of the three switches. Raises ConfigError for an unknown or not yet built value."""
+    """Check one of the three switches. Raises ConfigError for an unknown value."""
     if value not in known:
         raise ConfigError(f"{what}={value!r} is unknown: choose one of {', '.join(known)}")
-    if value in _NOT_BUILT[what]:
-        built = [k for k in known if k not in _NOT_BUILT[what]]
-        raise ConfigError(f"{what}={value!r} is not built yet: choose one of {', '.join(built)}")
+
+
+def check_together(guard: str, spaces: str, cpus: int | None) -> None:
+    """Refuse what cannot work together. Raises ConfigError that says why."""
+    if guard == "mprotect" and spaces == "multi":
+        raise ConfigError(
+            "guard='mprotect' cannot work with spaces='multi': there the threads of a process run at the same time, "
+            "some in the guest kernel and some in the application, and mprotect opens or closes the guest kernel's "
+            "memory for all of them at once. Use spaces='remap', or guard='pkey', whose rights are a thread's own"
+        )
+    if spaces == "remap" and cpus is not None and cpus != 1:
+        raise ConfigError(
+            f"cpus={cpus} cannot work with spaces='remap': one host process is the whole machine there, and its "
+            "virtual hardware is a uniprocessor. Leave cpus out, or use spaces='multi'"
+        )
+
+
+def _processors(spaces: str, cpus: int | None, online: int) -> int:
+    if spaces == "remap":
+        return 1
+    return online if cpus is None else parse.count(cpus, "cpus", 1, 1024)
 
 
 def _trace(value: bool | str | int | os.PathLike[str] | None) -> str | int | None:

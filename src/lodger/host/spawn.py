@@ -9,7 +9,7 @@ from lodger.host import signals as signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 CONTROL_FD = 3
 _ENVIRONMENT = {"LODGER": "guest-kernel"}
@@ -63,8 +63,17 @@ class Child:
             self.pidfd = -1
 
 
-def spawn(path: str, argv: Sequence[str], control: int, log: int) -> Child:
+def spawn(
+    path: str,
+    argv: Sequence[str],
+    control: int,
+    log: int,
+    extra: Mapping[int, int] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Child:
     """Start the guest kernel with ``control`` as descriptor 3 and ``log`` as 2, in a session of its own.
+
+    ``extra`` gives more descriptors, by the number that the child sees (from 4 on).
 
     The session keeps a terminal's Ctrl-C and Ctrl-Z away from guest-machine processes: they get
     signals from the guest kernel only. Raises HostError.
@@ -72,7 +81,8 @@ def spawn(path: str, argv: Sequence[str], control: int, log: int) -> Child:
     # dup2 targets must not clobber sources: lift both above the target range first.
     import fcntl
 
-    lifted = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (control, log)]
+    extra = extra or {}
+    lifted = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (control, log, *extra.values())]
     try:
         actions: list[tuple[int, int] | tuple[int, int, int] | tuple[int, int, str, int, int]] = [
             (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
@@ -81,11 +91,14 @@ def spawn(path: str, argv: Sequence[str], control: int, log: int) -> Child:
             (os.POSIX_SPAWN_DUP2, lifted[0], CONTROL_FD),
         ]
         for fd in _inheritable():
+            if fd in extra:
+                continue
             actions.append((os.POSIX_SPAWN_CLOSE, fd))
+        actions.extend((os.POSIX_SPAWN_DUP2, fd, target) for fd, target in zip(lifted[2:], extra, strict=True))
         pid = os.posix_spawn(
             path,
             list(argv),
-            _ENVIRONMENT,
+            _ENVIRONMENT | dict(environment or {}),
             file_actions=actions,
             setsid=True,
             setsigmask=(),
@@ -97,6 +110,20 @@ def spawn(path: str, argv: Sequence[str], control: int, log: int) -> Child:
         for fd in lifted:
             os.close(fd)
     return Child(pid)
+
+
+def limit_processors(pid: int, count: int) -> None:
+    """Let ``pid`` and what it will start run on ``count`` of the host's processors at most.
+
+    Which ones depends on ``pid``, so that small machines spread out. A process that is gone already is left alone.
+    """
+    mine = sorted(os.sched_getaffinity(0))
+    if count < len(mine):
+        first = pid % len(mine)
+        try:
+            os.sched_setaffinity(pid, (mine + mine)[first : first + count])
+        except ProcessLookupError:
+            pass
 
 
 def _inheritable() -> list[int]:

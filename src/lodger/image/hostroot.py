@@ -45,6 +45,15 @@ DIRECTORIES = (
     ("/run", 0o755), ("/run/lock", 0o1777), ("/mnt", 0o755), ("/srv", 0o755), ("/media", 0o755),
 )  # fmt: skip
 
+#: PAM's rules for su and runuser (pam.conf(5)). The host's may ask for services and files that a guest has not:
+#: in the guest nobody has a password, so root may become anybody, and nobody else may.
+PAM_OTHER = b"""auth sufficient pam_rootok.so
+auth required pam_deny.so
+account required pam_permit.so
+password required pam_deny.so
+session required pam_permit.so
+"""
+
 FIRST_PERSON, NOBODY = 1000, 65534
 
 _cache: dict[tuple[str, str], tuple[tuple[int, int, int], bytes]] = {}
@@ -118,6 +127,7 @@ def _etc(hostname: str) -> Iterator[Step]:
     yield _file("/etc/hostname", name + b"\n")
     yield _file("/etc/hosts", b"127.0.0.1\tlocalhost\n127.0.1.1\t" + name + b"\n::1\tlocalhost ip6-localhost\n")
     yield _file("/etc/resolv.conf", b"")
+    yield _file("/etc/pam.d/other", PAM_OTHER)
     yield Node(SYMLINK, "/etc/mtab", 0o777, content=b"/proc/self/mounts")
     for name_in_etc in ETC_FILES:
         step = _copied("/etc/" + name_in_etc)

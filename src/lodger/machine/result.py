@@ -24,7 +24,13 @@ class Result:
     duration: float
     """seconds from the request to the end, on the host's clock"""
     fault: str | None
-    """None, "timeout", "oom", "pids", "killed" or "guest_panic": why it ended other than by itself"""
+    """
+    What the machine did to it; None when nothing, or when it succeeded all the same. "timeout": it was ended at its
+    timeout. "oom": it failed after the VM's memory was used up: it, or something that it started, was refused memory
+    (ENOMEM) or killed for want of it. "pids": it failed after the VM's limit of processes and threads was reached
+    (EAGAIN). "killed": the host killed it. "guest_panic": the guest kernel died. With "oom" and "pids" ``returncode``
+    is the command's own.
+    """
     args: tuple[str, ...]
 
 

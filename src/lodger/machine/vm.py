@@ -158,22 +158,27 @@ class VM:
         user: int | str | tuple[int, int] = 0,
         hostname: str = "lodger",
         cpus: int | None = None,
-        monitor: str = "inline",
-        guard: str = "auto",
-        spaces: str = "multi",
+        machine: str | None = None,
+        monitor: str | None = None,
+        guard: str | None = None,
+        spaces: str | None = None,
         trace: bool | Argument | int | None = None,
+        count_calls: bool = False,
+        host_trace: int | None = None,
         disk: str | int | None = None,
     ) -> None:
         config = machine_config(
             rootfs=rootfs, memory=memory, pids=pids, volumes=volumes, env=env, workdir=workdir, user=user,
-            hostname=hostname, cpus=cpus, monitor=monitor, guard=guard, spaces=spaces, trace=trace, disk=disk,
+            hostname=hostname, cpus=cpus, machine=machine, monitor=monitor, guard=guard, spaces=spaces, trace=trace,
+            count_calls=count_calls,
+            disk=disk,
         )  # fmt: skip
-        machine = self._machine = Machine(config)
-        self._driver = Driver(machine.channel)
+        live = self._machine = Machine(config, -1 if host_trace is None else host_trace)
+        self._driver = Driver(live.channel)
         try:
-            self._driver.run(machine.await_ready())
+            self._driver.run(live.await_ready())
         except BaseException:
-            machine.kill()
+            live.kill()
             raise
 
     @property

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from lodger.boot.plan import BootPlan
     from lodger.host.spawn import Child
+    from lodger.monitor.counters import Counters
 
     class Monitor(Protocol):
         """Starts a machine. Called once a VM; raises ConfigError, HostError or BootError."""
@@ -22,12 +23,23 @@ if TYPE_CHECKING:
 class Connection:
     """A started guest kernel: its control socket, its first process, its log."""
 
-    def __init__(self, control: socket, child: Child, log: int, last_id: int, landlock: bool) -> None:
+    def __init__(
+        self,
+        control: socket,
+        child: Child,
+        log: int,
+        last_id: int,
+        landlock: bool,
+        counters: Counters | None = None,
+    ) -> None:
         self.control = control
         self.child = child
         self.log = log
         self.last_id = last_id
         self.landlock = landlock
+        self.counters = counters
+        #: When the VMM began with this machine and had all descriptors, CLOCK_MONOTONIC in nanoseconds.
+        self.began = self.prepared = 0
 
     def log_text(self) -> str:
         """What the kernel log holds right now, at most 64 KiB; "" when it goes to a file."""

@@ -6,6 +6,7 @@ The VMM only starts the guest kernel and tells it what to build; it is not on th
 from __future__ import annotations
 
 import os
+import time
 
 from lodger.boot import wire
 from lodger.boot.kernel import kernel_path
@@ -13,7 +14,7 @@ from lodger.boot.plan import boot_packet, step_packet
 from lodger.errors import BootError, ConfigError, VMClosed
 from lodger.host import landlock
 from lodger.host.memory import KERNEL_REGION, memory_file
-from lodger.host.spawn import spawn
+from lodger.host.spawn import limit_processors, spawn
 from lodger.image.tree import Mount
 from lodger.monitor import packets
 from lodger.monitor.base import Connection
@@ -21,6 +22,8 @@ from lodger.monitor.base import Connection
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lodger.boot.plan import BootPlan
+    from lodger.host.spawn import Child
+    from lodger.monitor.counters import Counters
 
 #: A file that takes the guest kernel's log, debug lines included.
 LOG_VARIABLE = "LODGER_LOG"
@@ -28,6 +31,13 @@ LOG_VARIABLE = "LODGER_LOG"
 
 class InProcessMonitor:
     """See :class:`lodger.monitor.base.Monitor`."""
+
+    #: What the monitor counts itself, where it is a process of its own.
+    counters: Counters | None = None
+
+    def start(self, kernel: str, control: int, log: int, memory: int) -> Child:
+        """Start the guest kernel with these descriptors; ``memory`` is the kernel region's. Raises HostError."""
+        return spawn(kernel, ["lodger-kernel"], control, log)
 
     def boot(self, plan: BootPlan, deadline: float) -> Connection:
         """Start the guest kernel and send everything up to START."""
@@ -39,6 +49,7 @@ class InProcessMonitor:
                 os.close(fd)
 
     def _boot(self, plan: BootPlan, deadline: float, held: list[int]) -> Connection:
+        began = time.monotonic_ns()
         kernel = kernel_path()
         roots: dict[str, int] = {}
         for path, _ in plan.directories():
@@ -60,8 +71,9 @@ class InProcessMonitor:
         log_read, log_write, debug = _log()
         held.append(log_write)
         ours, theirs = packets.pair()
+        prepared = time.monotonic_ns()
         try:
-            child = spawn(kernel, ["lodger-kernel"], theirs.fileno(), log_write)
+            child = self.start(kernel, theirs.fileno(), log_write, fds["kernel"])
         except BaseException:
             ours.close()
             if log_read >= 0:
@@ -69,7 +81,10 @@ class InProcessMonitor:
             raise
         finally:
             theirs.close()
-        connection = Connection(ours, child, log_read, 0, ruleset is not None)
+        if plan.config.spaces == "multi":
+            limit_processors(child.pid, plan.config.cpus)
+        connection = Connection(ours, child, log_read, 0, ruleset is not None, self.counters)
+        connection.began, connection.prepared = began, prepared
         try:
             numbers = {name: index for index, name in enumerate(fds)}
             first = boot_packet(plan, landlock="landlock" in fds, debug=debug, trace="trace" in fds, fds=numbers)

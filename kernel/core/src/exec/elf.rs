@@ -153,7 +153,10 @@ impl Header {
             let skew = at(s.vaddr) - start;
             let file_end = at(s.vaddr) + s.filesz;
             let mem_end = at(s.vaddr) + s.memsz;
-            if s.filesz > 0 {
+            let over = |from: u64, to: u64| from < layout::STUBS_END && to > layout::JUMP_TABLE;
+            if s.filesz > 0 && over(start, file_end) {
+                mm.map_over_table(start, skew + s.filesz, prot, Some((file.clone(), s.offset - skew)))?;
+            } else if s.filesz > 0 {
                 mm.mmap(
                     start,
                     skew + s.filesz,
@@ -174,7 +177,11 @@ impl Header {
             }
             if mem_end > file_pages_end {
                 let flags = flag::PRIVATE | flag::ANONYMOUS | flag::FIXED;
-                mm.mmap(file_pages_end, mem_end - file_pages_end, prot, flags, None, 0)?;
+                if over(file_pages_end, mem_end) {
+                    mm.map_over_table(file_pages_end, mem_end - file_pages_end, prot, None)?;
+                } else {
+                    mm.mmap(file_pages_end, mem_end - file_pages_end, prot, flags, None, 0)?;
+                }
             }
             if (s.offset..s.offset + s.filesz).contains(&self.phoff) {
                 m.phdr = at(s.vaddr) + (self.phoff - s.offset);

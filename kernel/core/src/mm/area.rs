@@ -1,5 +1,6 @@
 //! The tree of areas: pure bookkeeping.
 
+use super::spaces::remap::SharedPages;
 use super::{COMMITTED, flag};
 use crate::file::File;
 use crate::{Errno, Result};
@@ -41,6 +42,8 @@ pub struct Vma {
     pub partial: bool,
     /// The pages are a patched copy of the file's text (`crate::text`).
     pub patched: bool,
+    /// Pages of shared anonymous memory, under `remap` spaces.
+    pub shared: Option<Arc<SharedPages>>,
 }
 
 impl Vma {
@@ -50,19 +53,24 @@ impl Vma {
             && self.flags == next.flags
             && self.mapping.is_none()
             && next.mapping.is_none()
+            && self.shared.is_none()
+            && next.shared.is_none()
             && self.flags & flag::GROWSDOWN == 0
     }
 
     /// The part of this area that starts at `at`, which lies in it (its own start is `start`).
     fn tail(&self, start: u64, at: u64) -> Vma {
-        Vma { offset: if self.mapping.is_some() { self.offset + (at - start) } else { 0 }, ..self.clone() }
+        Vma {
+            offset: if self.mapping.is_some() || self.shared.is_some() { self.offset + (at - start) } else { 0 },
+            ..self.clone()
+        }
     }
 }
 
 /// True where an area's pages are or may become memory that nothing else bounds: the RAM file bounds tmpfs and memfds.
-/// MAP_NORESERVE makes no difference: whoever asked so may fill it all the same.
+/// MAP_NORESERVE makes no difference to that: whoever asked so may fill it all the same; but see `flag::LAZY`.
 pub(super) fn accountable(prot: u32, flags: u32) -> bool {
-    if flags & flag::EXEMPT != 0 {
+    if flags & (flag::EXEMPT | flag::LAZY) != 0 {
         return false;
     }
     prot & flag::PROT_WRITE != 0 && (flags & flag::TYPE == flag::PRIVATE || flags & flag::ANONYMOUS != 0)
@@ -74,12 +82,14 @@ pub struct Area {
     tree: BTreeMap<u64, Vma>,
     total: u64,
     charged: u64,
+    /// Nothing free is known above this address: where [`Area::gap`] goes on. 0: not known.
+    cursor: u64,
 }
 
 impl Clone for Area {
     fn clone(&self) -> Area {
         COMMITTED.fetch_add(self.charged, Ordering::Relaxed);
-        Area { tree: self.tree.clone(), total: self.total, charged: self.charged }
+        Area { tree: self.tree.clone(), total: self.total, charged: self.charged, cursor: self.cursor }
     }
 }
 
@@ -142,6 +152,30 @@ impl Area {
         self.find(start).is_none() && self.tree.range(start..end).next().is_none()
     }
 
+    /// A place for `len` bytes in `[bottom, top)` where nothing is: the highest one below the last, or the highest of all.
+    #[must_use]
+    pub fn gap(&mut self, bottom: u64, top: u64, len: u64) -> Option<u64> {
+        let from = if (bottom + 1..top).contains(&self.cursor) { self.cursor } else { top };
+        let found = self.gap_below(bottom, from, len).or_else(|| self.gap_below(bottom, top, len));
+        self.cursor = found.unwrap_or(0);
+        found
+    }
+
+    fn gap_below(&self, bottom: u64, top: u64, len: u64) -> Option<u64> {
+        let mut end = top;
+        for (s, v) in self.tree.range(..top).rev() {
+            let free = v.end.max(bottom);
+            if free <= end && end - free >= len {
+                break;
+            }
+            end = end.min(*s);
+            if end < bottom + len {
+                return None;
+            }
+        }
+        (end >= bottom + len).then(|| end - len)
+    }
+
     /// True where all of `[start, end)` is covered.
     #[must_use]
     pub fn covered(&self, start: u64, end: u64) -> bool {
@@ -155,8 +189,22 @@ impl Area {
         true
     }
 
+    /// Where the areas that cover `start` and on without a hole end; at most `end`.
+    #[must_use]
+    pub fn reach(&self, start: u64, end: u64) -> u64 {
+        let mut at = start;
+        while at < end {
+            match self.find(at) {
+                Some((_, v)) => at = v.end,
+                None => break,
+            }
+        }
+        at.min(end)
+    }
+
     /// Takes everything out of `[start, end)`, splitting areas at its ends.
     pub fn remove(&mut self, start: u64, end: u64) {
+        self.cursor = self.cursor.max(end);
         self.split(start);
         self.split(end);
         while let Some((k, _)) = self.tree.range(start..end).next() {
@@ -218,6 +266,56 @@ impl Area {
     pub fn exempt(&mut self, start: u64) {
         if let Some(v) = self.tree.get_mut(&start) {
             v.flags |= flag::EXEMPT;
+        }
+    }
+
+    /// The lazy area at `addr` from `start` to `end`, which lie in it, becomes an ordinary one.
+    pub fn open_lazy(&mut self, start: u64, end: u64) {
+        let Some((at, v)) = self.find(start) else { return };
+        let mut v = v.tail(at, start);
+        v.flags &= !flag::LAZY;
+        v.end = end;
+        self.insert(start, v);
+    }
+
+    /// Pages of the area that contains `at` are missing: they come with the first touch, if the file has them then.
+    pub fn set_partial(&mut self, at: u64) {
+        if let Some((start, _)) = self.find(at)
+            && let Some(v) = self.tree.get_mut(&start)
+        {
+            v.partial = true;
+        }
+    }
+
+    /// Sets or clears a flag on all that is in `[start, end)`.
+    pub fn mark(&mut self, start: u64, end: u64, bit: u32, on: bool) {
+        self.split(start);
+        self.split(end);
+        for (_, v) in self.tree.range_mut(start..end) {
+            v.flags = if on { v.flags | bit } else { v.flags & !bit };
+        }
+    }
+
+    /// Takes out what a forked child does not get: the host has left it out of the copy.
+    pub fn drop_unforked(&mut self) {
+        let gone: Vec<(u64, u64)> =
+            self.tree.iter().filter(|(_, v)| v.flags & flag::DONTFORK != 0).map(|(s, v)| (*s, v.end)).collect();
+        for (start, end) in gone {
+            self.remove(start, end);
+        }
+    }
+
+    /// Makes `[start, end)` an area of its own.
+    pub fn split_off(&mut self, start: u64, end: u64) {
+        self.split(start);
+        self.split(end);
+    }
+
+    /// Notes that `[start, end)` has copies of its file's pages.
+    pub fn set_copied(&mut self, start: u64, end: u64) {
+        self.split_off(start, end);
+        for (_, v) in self.tree.range_mut(start..end) {
+            v.flags |= flag::COPIED;
         }
     }
 

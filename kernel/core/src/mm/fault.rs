@@ -1,9 +1,10 @@
 //! Faults that the host could not resolve: pages that come with the first touch, and real errors.
 
-use super::{Mm, flag};
-use crate::file::MapKind;
+use super::{Mm, Space, flag, spaces};
 use crate::signal::{code, sig};
-use abi::layout::{self, PAGE};
+use crate::{Errno, Result};
+use abi::layout;
+use core::sync::atomic::Ordering;
 
 /// What a fault comes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,36 +15,50 @@ pub enum FaultResult {
     Signal(u32, i32),
 }
 
+/// What a touch of a lazy area opens and charges: enough that a program which fills it does not fault all the time.
+const CHUNK: u64 = 2 << 20;
+/// The most that is opened ahead for the guest kernel's own access; a longer transfer is a short one.
+const AHEAD: u64 = 64 << 20;
+
+impl Space {
+    /// Charges the chunk around `addr`, as far as it is lazy and of the same area, and makes it accessible; its end.
+    pub(super) fn open_chunk(&mut self, addr: u64) -> Result<u64> {
+        let (start, v) = self.areas.find(addr).ok_or(Errno::EFAULT)?;
+        if v.flags & flag::LAZY == 0 {
+            return Ok(v.end);
+        }
+        let low = (addr & !(CHUNK - 1)).max(start);
+        let high = ((addr & !(CHUNK - 1)) + CHUNK).min(v.end);
+        super::check_commit(high - low)?;
+        host::mem::mprotect(low, high - low, v.prot)?;
+        self.areas.open_lazy(low, high);
+        Ok(high)
+    }
+}
+
 impl Mm {
+    /// See `limits::open_lazy`.
+    pub(crate) fn open_lazy(&self, addr: u64, len: u64) -> bool {
+        let mut s = self.space.lock();
+        let before = s.areas.charged();
+        let end = addr.saturating_add(len.min(AHEAD));
+        let mut at = addr;
+        while at < end {
+            match s.open_chunk(at) {
+                Ok(next) => at = next,
+                Err(_) => break,
+            }
+        }
+        s.areas.charged() != before
+    }
+
     /// Looks at a fault at `addr`; `err` is the processor's page-fault error code (bit 1 write, bit 4 instruction fetch).
     pub fn fault(&self, addr: u64, err: u64) -> FaultResult {
         let segv = |c| FaultResult::Signal(sig::SEGV, c);
-        if !layout::mappable(addr, 1) {
+        let over_table = self.over_table.load(Ordering::Relaxed);
+        if !(host::mem::mappable(addr, 1) || over_table && layout::user_range_ok(addr, 1)) {
             return segv(code::SEGV_MAPERR);
         }
-        let s = self.space.lock();
-        let Some((start, v)) = s.areas.find(addr) else { return segv(code::SEGV_MAPERR) };
-        let need = if err & 16 != 0 {
-            flag::PROT_EXEC
-        } else if err & 2 != 0 {
-            flag::PROT_WRITE
-        } else {
-            flag::PROT_READ | flag::PROT_WRITE | flag::PROT_EXEC
-        };
-        if v.prot & need == 0 {
-            return segv(code::SEGV_ACCERR);
-        }
-        if let Some(m) = v.mapping.as_ref().filter(|_| v.partial) {
-            let shared = v.flags & flag::TYPE == flag::SHARED;
-            let kind = if shared && m.file.writable() { MapKind::SharedWrite } else { MapKind::Read };
-            let page = addr & !(PAGE - 1);
-            let off = v.offset + (page - start);
-            return match super::map::map_file(page, PAGE, v.prot, shared, &m.file, off, kind) {
-                Ok(true) => FaultResult::Retry,
-                _ => FaultResult::Signal(sig::BUS, code::BUS_ADRERR),
-            };
-        }
-        // The tree allows the access: another thread changed the mapping in the same moment.
-        FaultResult::Retry
+        spaces::mmu().fault(self, addr, err)
     }
 }

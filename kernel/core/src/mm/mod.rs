@@ -1,15 +1,20 @@
 //! Address spaces.
 //!
-//! Under `multi` spaces an address space is the host process's own: anonymous memory is host private memory, files
-//! are mapped straight from their host descriptor, faults and copy-on-write are the host's. The guest kernel keeps the
-//! tree of areas ([`Vma`]): what is where, for /proc, for checks, and for pages that are mapped only when touched.
+//! The guest kernel keeps the tree of areas ([`Vma`]): what is where, for /proc, for checks, and for pages that are mapped only
+//! when touched. How a space exists on the host is one of the three switches of the machine: [`spaces`].
 
+mod advice;
 mod area;
+mod cut;
 mod fault;
 mod map;
+mod over;
 mod show;
+pub mod spaces;
+pub mod wx;
 
 pub use area::{Area, Mapping, Vma};
+pub use cut::file_shrunk;
 pub use fault::FaultResult;
 pub use show::{set_vdso, vdso};
 
@@ -17,7 +22,7 @@ use crate::Mutex;
 use crate::file::File;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// prot and flag bits of mmap(2).
 pub mod flag {
@@ -40,8 +45,16 @@ pub mod flag {
     pub const FIXED_NOREPLACE: u32 = 0x10_0000;
     /// Not mmap's: the area counts as committed memory (`area::accountable`), and goes on to when it loses PROT_WRITE.
     pub const ACCOUNT: u32 = 1 << 31;
+    /// Not mmap's: a forked child does not get the area (madvise(2), MADV_DONTFORK).
+    pub const DONTFORK: u32 = 1 << 28;
+    /// Not mmap's: a forked child finds zeros there (MADV_WIPEONFORK), under `remap` spaces; else the host does that.
+    pub const WIPEONFORK: u32 = 1 << 27;
     /// Not mmap's: never counts (the stack that execve makes: all of its limit is mapped, little is used).
     pub const EXEMPT: u32 = 1 << 30;
+    /// Not mmap's: not accessible on the host yet; a piece counts and becomes so when it is touched (`fault`).
+    pub const LAZY: u32 = 1 << 29;
+    /// Not mmap's: the pages are copies of the file's; the file is not behind them any more (`wx`).
+    pub const COPIED: u32 = 1 << 26;
 }
 
 /// Where the parts of a program's image are, for /proc and brk.
@@ -73,14 +86,21 @@ pub struct Space {
     pub areas: Area,
     pub image: Image,
     pub exe: Option<Arc<File>>,
+    /// The page table, under `remap` spaces; empty under `multi`.
+    pub table: spaces::remap::Table,
 }
 
 /// An address space.
 #[derive(Default)]
 pub struct Mm {
     pub space: Mutex<Space>,
+    /// Files that have become shorter (`FileOps::mapping_id` and length), whose pages a thread of this space has still to
+    /// take out of it: only it can change the host's mappings.
+    cuts: Mutex<Vec<(usize, u64)>>,
     /// Identity, for private futexes and the like.
     pub id: u64,
+    /// The program lies where the jump table belongs: no text of this address space is patched, all its calls trap.
+    pub over_table: AtomicBool,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -88,7 +108,8 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 static LIMIT: AtomicU64 = AtomicU64::new(u64::MAX);
 /// Bytes that all address spaces together may fill with pages of their own: private writable and shared anonymous areas.
 static COMMITTED: AtomicU64 = AtomicU64::new(0);
-/// How much of it the VM may have, as a multiple of its memory, and on top of that (docs/decisions/0004-memory-limit.md).
+/// How much of it the VM may have, as a multiple of its memory, and on top of that; under `remap` spaces, where a page is a frame
+/// of the memory file, no more than there are (docs/decisions/0004-memory-limit.md).
 const OVERCOMMIT: u64 = 2;
 const SLACK: u64 = 128 << 20;
 
@@ -106,19 +127,34 @@ pub fn limit() -> u64 {
 /// Committed bytes, and how many there may be.
 #[must_use]
 pub fn commitment() -> (u64, u64) {
-    (COMMITTED.load(Ordering::Relaxed), limit().saturating_mul(OVERCOMMIT).saturating_add(SLACK))
+    let most = if spaces::mmu().pages_are_frames() {
+        limit()
+    } else {
+        limit().saturating_mul(OVERCOMMIT).saturating_add(SLACK)
+    };
+    (COMMITTED.load(Ordering::Relaxed), most)
+}
+
+/// True where `more` bytes can not be committed, for a caller that has another way.
+fn too_much(more: u64) -> bool {
+    let (now, most) = commitment();
+    now.saturating_add(more) > most
 }
 
 /// Whether `more` bytes can be committed. Two threads that ask at once may both hear yes: the limit is then passed by one request.
 fn check_commit(more: u64) -> crate::Result<()> {
     let (now, most) = commitment();
-    if more > 0 && now.saturating_add(more) > most { Err(crate::Errno::ENOMEM) } else { Ok(()) }
+    if more > 0 && now.saturating_add(more) > most {
+        crate::limits::note(crate::limits::Refused::Memory);
+        return Err(crate::Errno::ENOMEM);
+    }
+    Ok(())
 }
 
 impl Mm {
     #[must_use]
     pub fn new() -> Arc<Mm> {
-        Arc::new(Mm { space: Mutex::default(), id: NEXT_ID.fetch_add(1, Ordering::Relaxed) })
+        Arc::new(Mm { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), ..Mm::default() })
     }
 
     /// The tree for a forked child, whose memory the host's fork copies; the space stays held until the guard is dropped, so
@@ -127,16 +163,27 @@ impl Mm {
     /// # Errors
     /// `ENOMEM`: the child's copy would be more than the VM may commit.
     pub fn fork_locked(&self) -> crate::Result<(Arc<Mm>, crate::MutexGuard<'_, Space>)> {
-        let s = self.space.lock();
+        let mut s = self.space.lock();
         check_commit(s.areas.charged())?;
-        let copy = Space { areas: s.areas.clone(), image: s.image.clone(), exe: s.exe.clone() };
-        Ok((Arc::new(Mm { space: Mutex::new(copy), id: NEXT_ID.fetch_add(1, Ordering::Relaxed) }), s))
+        let table = spaces::mmu().fork(self, &mut s);
+        let mut copy = Space { areas: s.areas.clone(), image: s.image.clone(), exe: s.exe.clone(), table };
+        copy.areas.drop_unforked();
+        let cuts = Mutex::new(self.cuts.lock().clone());
+        let over_table = AtomicBool::new(self.over_table.load(Ordering::Relaxed));
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Ok((Arc::new(Mm { space: Mutex::new(copy), id, over_table, cuts }), s))
     }
 
     /// The running program's file.
     #[must_use]
     pub fn exe(&self) -> Option<Arc<File>> {
         self.space.lock().exe.clone()
+    }
+
+    /// The area at `addr` grows downwards.
+    #[must_use]
+    pub fn grows_down(&self, addr: u64) -> bool {
+        self.space.lock().areas.find(addr).is_some_and(|(_, v)| v.flags & flag::GROWSDOWN != 0)
     }
 
     /// Bytes of address space in use.

@@ -1,7 +1,9 @@
 //! Text for /proc/PID/maps and smaps.
 
 use super::{Image, Mm, Vma, flag};
+use crate::file::File;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
@@ -10,6 +12,7 @@ static VDSO: [core::sync::atomic::AtomicU64; 3] = [const { core::sync::atomic::A
 
 /// Tells where the vDSO is: data pages `[vvar, vdso)`, code `[vdso, end)`.
 pub fn set_vdso(vvar: u64, vdso: u64, end: u64) {
+    host::mem::keep_vdso(vvar, end);
     for (v, x) in VDSO.iter().zip([vvar, vdso, end]) {
         v.store(x, core::sync::atomic::Ordering::Relaxed);
     }
@@ -39,6 +42,13 @@ fn name(start: u64, v: &Vma, image: &Image) -> Vec<u8> {
 }
 
 impl Mm {
+    /// Start, end and file of each mapped file, ascending.
+    #[must_use]
+    pub fn mapped_files(&self) -> Vec<(u64, u64, Arc<File>)> {
+        let s = self.space.lock();
+        s.areas.iter().filter_map(|(start, v)| Some((start, v.end, v.mapping.as_ref()?.file.clone()))).collect()
+    }
+
     /// The lines of /proc/PID/maps; with `detail`, of smaps.
     #[must_use]
     pub fn maps(&self, detail: bool) -> Vec<u8> {

@@ -30,6 +30,13 @@ pub fn restore_mask_unless(interrupted: bool) {
     }
 }
 
+/// A signal that a call of the thread brings on itself (SIGPIPE): it says that the thread's own process sent it.
+#[must_use]
+pub fn own_signal(signo: u32) -> SigInfo {
+    let me = crate::current();
+    SigInfo::user(signo, super::code::USER, me.process.pid, me.cred().uid, 0)
+}
+
 /// Sends `info` to the calling thread (SIGPIPE of a write, SIGXFSZ).
 pub fn send_current(info: SigInfo) {
     let me = crate::current();

@@ -4,7 +4,7 @@ mod mask;
 mod send;
 mod set;
 
-pub use mask::{restore_mask_unless, send_current, set_temporary_mask};
+pub use mask::{own_signal, restore_mask_unless, send_current, set_temporary_mask};
 pub use send::{
     force, group_or_process_perm, kill_pending, notify, send_group, send_process, send_thread, send_thread_self,
     wake_for_work,

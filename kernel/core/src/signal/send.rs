@@ -10,15 +10,23 @@ use core::sync::atomic::Ordering;
 pub const KICK: u32 = 23;
 
 /// Makes `t` notice that it has work: unparks it if it sleeps in the guest kernel, kicks it if it runs application code.
+///
+/// One kick for all that comes until the thread looks: it looks before it sleeps and before its application runs, and each
+/// kick needs room on its alternate stack, so a storm of signals must not become a storm of kicks.
 pub fn wake_for_work(t: &Thread) {
     t.work.store(true, Ordering::SeqCst);
     let page = host::thread::trusted_of(t.slot());
-    page.pending.store(1, Ordering::SeqCst);
+    let told = page.pending.swap(1, Ordering::SeqCst) != 0;
     t.parker.unpark();
+    if told {
+        return;
+    }
     let me = host::thread::trusted().slot.load(Ordering::Relaxed);
     if t.slot() != me {
         let (pid, tid) = (page.host_pid.load(Ordering::Relaxed), page.host_tid.load(Ordering::Relaxed));
-        if tid != 0 {
+        if let Some(s) = host::cpu::scheduler() {
+            s.interrupt(t.slot());
+        } else if tid != 0 {
             counters::KICKS.add(1);
             // A thread that is gone needs no kick.
             let _ = host::process::tgkill(pid, tid, KICK);
@@ -42,18 +50,15 @@ fn generate(p: &Arc<Process>, signo: u32) {
             t.pending.lock().discard(which);
         }
     };
-    if signo == sig::CONT || signo == sig::KILL {
-        if signo == sig::CONT {
-            each(STOPS);
-        }
+    // SIGKILL resumes, too, but only once it is pending: `entry::signals` sees to that.
+    if signo == sig::CONT {
+        each(STOPS);
         let mut st = p.state.lock();
         if matches!(*st, State::Stopped(_)) {
             *st = State::Running;
             drop(st);
-            if signo == sig::CONT {
-                p.report.store(0xffff, Ordering::SeqCst);
-                notify(p, super::code::CLD_CONTINUED, sig::CONT);
-            }
+            p.report.store(0xffff, Ordering::SeqCst);
+            notify(p, super::code::CLD_CONTINUED, sig::CONT);
             for t in p.threads.lock().iter() {
                 wake_for_work(t);
             }

@@ -256,6 +256,16 @@ impl Pending {
         self.queue.iter_mut().find(|i| i.timer == id && id != 0)
     }
 
+    /// Drops what timer `id` has queued.
+    pub fn drop_timer(&mut self, id: u32) {
+        while let Some(i) = self.queue.iter().position(|i| i.timer == id && id != 0) {
+            let Some(info) = self.queue.remove(i) else { break };
+            if !self.queue.iter().any(|i| i.signo == info.signo) {
+                self.set = self.set.without(info.signo);
+            }
+        }
+    }
+
     #[must_use]
     pub fn queued(&self) -> Vec<SigInfo> {
         self.queue.iter().copied().collect()

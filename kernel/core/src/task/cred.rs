@@ -21,6 +21,7 @@ pub enum Cap {
     SysChroot = 18,
     SysPtrace = 19,
     SysAdmin = 21,
+    SysBoot = 22,
     SysNice = 23,
     SysResource = 24,
     SysTime = 25,
@@ -28,6 +29,7 @@ pub enum Cap {
     Mknod = 27,
     Lease = 28,
     Setfcap = 31,
+    CheckpointRestore = 40,
 }
 
 /// All capabilities that exist (0..=40).

@@ -14,6 +14,8 @@ use host::sync::Once;
 /// What a new process gets from its maker.
 pub struct Template {
     pub ppid: u32,
+    /// See [`Relations::maker`].
+    pub maker: u32,
     pub pgid: u32,
     pub session: Option<Arc<Session>>,
     pub sighand: Arc<SigHand>,
@@ -24,6 +26,8 @@ pub struct Template {
     /// See [`Process::origin`].
     pub origin: u64,
     pub nice: u32,
+    /// The number that it must get; None: any.
+    pub pid: Option<u32>,
 }
 
 /// Linux's default limits, with the VM's own where it has some.
@@ -46,17 +50,17 @@ pub fn default_rlimits(files: u64, pids: u64) -> [Rlimit; rlimit::COUNT] {
 /// Makes a process with a number of its own and puts it into the tree.
 ///
 /// # Errors
-/// `EAGAIN` at the limit of pids.
+/// `EAGAIN` at the limit of pids; `EEXIST` and `EINVAL` for a number that it can not get.
 pub fn new_process(t: Template) -> Result<Arc<Process>> {
     let mut tree = TREE.lock();
-    let pid = tree.alloc_pid()?;
+    let pid = tree.take_pid(t.pid)?;
     let (session, pgid) = match t.session {
         Some(s) => (s, t.pgid),
         None => (Arc::new(Session { sid: pid, tty: Mutex::default() }), pid),
     };
     let p = Arc::new(Process {
         pid,
-        rel: Mutex::new(Relations { ppid: t.ppid, pgid, session, children: Vec::new() }),
+        rel: Mutex::new(Relations { ppid: t.ppid, maker: t.maker, pgid, session, children: Vec::new() }),
         threads: Mutex::default(),
         state: Mutex::new(State::Running),
         exit: Mutex::default(),
@@ -73,6 +77,7 @@ pub fn new_process(t: Template) -> Result<Arc<Process>> {
         start_ns: host::time::monotonic_ns(),
         usage: Mutex::default(),
         child_usage: Mutex::default(),
+        pdeath_signal: AtomicU32::new(0),
         did_exec: AtomicBool::new(false),
         dumpable: AtomicBool::new(true),
         subreaper: AtomicBool::new(false),
@@ -99,6 +104,7 @@ pub fn init_process() -> Result<Arc<Process>> {
     ignore[sig::CHLD as usize - 1].handler = Action::IGN;
     new_process(Template {
         ppid: 0,
+        maker: 0,
         pgid: 1,
         session: None,
         sighand: Arc::new(SigHand::new(ignore)),
@@ -108,6 +114,7 @@ pub fn init_process() -> Result<Arc<Process>> {
         spawn_id: 0,
         origin: 0,
         nice: 0,
+        pid: None,
     })
 }
 
@@ -130,6 +137,44 @@ pub fn thread_gone(t: &Thread) -> bool {
     last
 }
 
+/// A thread ends: the children that it made hear of it where they asked to (PR_SET_PDEATHSIG), and belong to the rest of
+/// the process, if there is any.
+pub fn maker_gone(t: &Thread) {
+    let p = &t.process;
+    let heir = p.threads.lock().iter().map(|o| o.tid()).find(|tid| *tid != t.tid()).unwrap_or(p.pid);
+    let mut told = Vec::new();
+    {
+        let tree = TREE.lock();
+        let children = p.rel.lock().children.clone();
+        for child in children.iter().filter_map(|c| tree.process(*c)) {
+            let mut rel = child.rel.lock();
+            if rel.maker == t.tid() {
+                rel.maker = heir;
+                drop(rel);
+                told.push(child);
+            }
+        }
+    }
+    for child in told {
+        let signo = child.pdeath_signal.load(Ordering::Relaxed);
+        if signo != 0 {
+            signal::send_process(&child, SigInfo::user(signo, code::USER, p.pid, t.cred().uid, 0));
+        }
+    }
+}
+
+/// The thread `old` of `p` takes the leader's number (execve): its children go along.
+pub fn maker_renamed(p: &Process, old: u32) {
+    let tree = TREE.lock();
+    let children = p.rel.lock().children.clone();
+    for child in children.iter().filter_map(|c| tree.process(*c)) {
+        let mut rel = child.rel.lock();
+        if rel.maker == old {
+            rel.maker = p.pid;
+        }
+    }
+}
+
 static ON_EXITED: Once<fn(&Process, Exit, &Usage)> = Once::new();
 
 /// Sets what is told of the end of processes that the VMM started.
@@ -142,6 +187,8 @@ pub fn on_exited(f: &'static fn(&Process, Exit, &Usage)) {
 pub fn process_exit(p: &Arc<Process>, status: Exit) {
     *p.mm.lock() = None;
     let mut orphans_done = Vec::new();
+    // Groups that this process linked to its session: its own through its parent, its children's through itself.
+    let mut links = alloc::vec![p.pgid()];
     let parent;
     {
         let tree = TREE.lock();
@@ -161,7 +208,11 @@ pub fn process_exit(p: &Arc<Process>, status: Exit) {
         if let Some(h) = tree.process(heir) {
             for c in children {
                 let Some(child) = tree.process(c) else { continue };
-                child.rel.lock().ppid = heir;
+                links.push(child.pgid());
+                {
+                    let mut rel = child.rel.lock();
+                    (rel.ppid, rel.maker) = (heir, heir);
+                }
                 child.exit_signal.store(sig::CHLD, Ordering::Relaxed);
                 h.rel.lock().children.push(c);
                 if child.is_zombie() {
@@ -182,6 +233,17 @@ pub fn process_exit(p: &Arc<Process>, status: Exit) {
         }
     }
     p.exit_wait.wake_all();
+    for pgid in links {
+        let tree = TREE.lock();
+        let stopped = tree.group(pgid).iter().any(|m| matches!(*m.state.lock(), State::Stopped(_)));
+        let lost = stopped && tree.orphaned_group(pgid);
+        drop(tree);
+        // Nobody is left who could continue them (POSIX, "orphaned process group").
+        if lost {
+            signal::send_group(pgid, SigInfo::kernel(sig::HUP));
+            signal::send_group(pgid, SigInfo::kernel(sig::CONT));
+        }
+    }
     if let Some(parent) = parent {
         tell_parent(p, &parent, status);
     }

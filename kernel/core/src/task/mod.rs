@@ -12,8 +12,8 @@ mod tree;
 
 pub use cred::{ALL_CAPS, Cap, Cred};
 pub use life::{
-    Template, add_thread, default_rlimits, exit_code, init_process, new_process, on_exited, process_exit, reap,
-    thread_gone, try_reap_children,
+    Template, add_thread, default_rlimits, exit_code, init_process, maker_gone, maker_renamed, new_process, on_exited,
+    process_exit, reap, thread_gone, try_reap_children,
 };
 pub use process::{Exit, Process, Relations, Rlimit, State, Usage, rlimit};
 pub use thread::{AltStack, Restart, Thread};

@@ -117,6 +117,8 @@ impl Usage {
 /// Relations to other processes; changed under `TREE`'s lock.
 pub struct Relations {
     pub ppid: u32,
+    /// The thread of the parent that made this process (__WNOTHREAD, PR_SET_PDEATHSIG).
+    pub maker: u32,
     pub pgid: u32,
     pub session: Arc<Session>,
     pub children: Vec<u32>,
@@ -151,6 +153,8 @@ pub struct Process {
     pub usage: Mutex<Usage>,
     /// Of waited-for children.
     pub child_usage: Mutex<Usage>,
+    /// PR_SET_PDEATHSIG: 0 for none.
+    pub pdeath_signal: AtomicU32,
     pub did_exec: AtomicBool,
     pub dumpable: AtomicBool,
     pub subreaper: AtomicBool,

@@ -6,7 +6,8 @@ use crate::signal::{Pending, SigSet};
 use crate::vfs::FsContext;
 use crate::wait::Interrupt;
 use crate::{Errno, Mutex, Result};
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use host::sync::Parker;
 
@@ -72,6 +73,13 @@ pub struct Thread {
     /// For the first moments of a clone's child: FS base to set (`u64::MAX`: keep), where to store its tid (0: nowhere).
     pub start_fs: AtomicU64,
     pub start_settid: AtomicU64,
+    /// The processors that sched_setaffinity(2) asked for: kept, the host schedules. 0 for all.
+    pub affinity: AtomicU64,
+    /// What sched_setscheduler(2) and ioprio_set(2) asked for: kept like the processors.
+    pub policy: AtomicU32,
+    pub ioprio: AtomicU32,
+    /// CPU-time timers of this thread that are to be looked at by itself: nobody else can read its clock.
+    pub cpu_timers: Mutex<Vec<Weak<crate::time::ClockTimer>>>,
     /// Error code, trap number and address of the last fault, for its signal's frame.
     fault: Mutex<(u64, u64, u64)>,
 }
@@ -109,6 +117,10 @@ impl Thread {
             borrowed: AtomicBool::new(false),
             start_fs: AtomicU64::new(u64::MAX),
             start_settid: AtomicU64::new(0),
+            affinity: AtomicU64::new(0),
+            policy: AtomicU32::new(0),
+            ioprio: AtomicU32::new(0),
+            cpu_timers: Mutex::default(),
             fault: Mutex::default(),
         }
     }
@@ -184,6 +196,14 @@ impl Thread {
     #[must_use]
     pub fn blocked(&self) -> SigSet {
         SigSet(self.mask.load(Ordering::Relaxed))
+    }
+
+    /// Looks at the thread's own CPU-time timers that the supervisor asked about.
+    pub fn check_cpu_timers(&self) {
+        let due = core::mem::take(&mut *self.cpu_timers.lock());
+        for t in due.iter().filter_map(Weak::upgrade) {
+            t.look();
+        }
     }
 
     /// True when a sleep must end: an unblocked signal is pending, or the process is ending.

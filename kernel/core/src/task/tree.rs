@@ -14,6 +14,9 @@ pub struct Session {
     pub tty: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
 }
 
+/// Numbers are below this (/proc/sys/kernel/pid_max).
+const PID_MAX: u32 = 32768;
+
 /// Everything found by number. One lock (rank 1) over all relations, so that none is ever half changed.
 #[derive(Default)]
 pub struct Tree {
@@ -34,7 +37,6 @@ impl Tree {
     /// # Errors
     /// `EAGAIN` when the VM's limit of pids is reached.
     pub fn alloc_pid(&mut self) -> Result<u32> {
-        const PID_MAX: u32 = 32768;
         if self.threads.len() as u32 >= self.pids_max {
             return Err(Errno::EAGAIN);
         }
@@ -42,17 +44,35 @@ impl Tree {
             let pid = self.next_pid;
             // Linux restarts at 300 (RESERVED_PIDS) so that the low numbers stay with the system's first processes.
             self.next_pid = if pid + 1 >= PID_MAX { 300 } else { pid + 1 };
-            let used = self.processes.contains_key(&pid)
-                || self.threads.contains_key(&pid)
-                || self.processes.values().any(|p| {
-                    let r = p.rel.lock();
-                    r.pgid == pid || r.session.sid == pid
-                });
-            if !used {
+            if !self.used(pid) {
                 return Ok(pid);
             }
         }
         Err(Errno::EAGAIN)
+    }
+
+    fn used(&self, pid: u32) -> bool {
+        self.processes.contains_key(&pid)
+            || self.threads.contains_key(&pid)
+            || self.processes.values().any(|p| {
+                let r = p.rel.lock();
+                r.pgid == pid || r.session.sid == pid
+            })
+    }
+
+    /// This very number for a process or thread (clone3's set_tid); any for None.
+    ///
+    /// # Errors
+    /// `EINVAL` for what can be no number, `EEXIST` where it is taken, and as [`Tree::alloc_pid`].
+    pub fn take_pid(&mut self, wanted: Option<u32>) -> Result<u32> {
+        let Some(pid) = wanted else { return self.alloc_pid() };
+        if !(1..PID_MAX).contains(&pid) {
+            return Err(Errno::EINVAL);
+        }
+        if self.threads.len() as u32 >= self.pids_max {
+            return Err(Errno::EAGAIN);
+        }
+        if self.used(pid) { Err(Errno::EEXIST) } else { Ok(pid) }
     }
 
     pub fn add_process(&mut self, p: &Arc<Process>) {

@@ -132,11 +132,19 @@ fn cpu_clock(host_id: u32, kind: i32, thread: bool) -> Result<i64> {
 /// `EINVAL` where it is gone.
 pub fn cpu_ns(p: &Arc<Process>, kind: i32) -> Result<i64> {
     let t = p.any_thread().ok_or(Errno::EINVAL)?;
+    if let Some(s) = host::cpu::scheduler() {
+        let done = *p.usage.lock();
+        let now: u64 = p.threads.lock().iter().map(|t| s.runtime_ns(t.slot())).sum();
+        return Ok((now + (done.utime_us + done.stime_us) * 1000) as i64);
+    }
     let host = host::thread::trusted_of(t.slot()).host_pid.load(Ordering::Relaxed);
     if host == 0 { Err(Errno::EINVAL) } else { cpu_clock(host, kind, false) }
 }
 
 fn thread_cpu_ns(t: &Thread, kind: i32) -> Result<i64> {
+    if let Some(s) = host::cpu::scheduler() {
+        return Ok(s.runtime_ns(t.slot()) as i64);
+    }
     let host = host::thread::trusted_of(t.slot()).host_tid.load(Ordering::Relaxed);
     if host == 0 { Err(Errno::EINVAL) } else { cpu_clock(host, kind, true) }
 }

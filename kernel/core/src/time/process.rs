@@ -2,8 +2,8 @@
 
 use super::queue::{Expire, Timer};
 use super::{Clock, to_monotonic};
-use crate::signal::{SigInfo, code, send_process, send_thread, sig};
-use crate::task::{Process, Thread};
+use crate::signal::{SigInfo, code, send_process, send_thread, sig, wake_for_work};
+use crate::task::{Process, TREE, Thread, rlimit};
 use crate::{Errno, Mutex, Result};
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
@@ -14,6 +14,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 const MAX_TIMERS: usize = 4096;
 /// CPU-time timers look at the clock at most this often.
 const CPU_TICK: i64 = 1_000_000;
+/// How often a thread is asked about its own clock, where it does not look by itself.
+const THREAD_TICK: i64 = 10_000_000;
 
 /// Time left until the next expiry, and the interval after it; nanoseconds, 0 for none.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub enum Notify {
     Nothing,
     /// setitimer: a plain signal to the process.
     Itimer(u32),
+    /// RLIMIT_CPU: SIGXCPU each second from the soft limit on, SIGKILL at the hard one.
+    CpuLimit,
     /// timer_create: signal number and value, to one thread or to the process.
     Signal {
         signo: u32,
@@ -80,7 +84,11 @@ impl ClockTimer {
             Clock::System(id) => to_monotonic(id, due).unwrap_or(u64::MAX),
             cpu => {
                 // CPU time runs at most as fast as the wall's times the number of threads.
-                let left = due.saturating_sub(cpu.now().unwrap_or(due));
+                let left = match cpu.now() {
+                    Ok(now) => due.saturating_sub(now),
+                    // A thread's clock is read by the thread alone: it is asked again after a while.
+                    Err(_) => THREAD_TICK,
+                };
                 let threads = self.process.upgrade().map_or(1, |p| p.threads.lock().len().max(1)) as i64;
                 host::time::monotonic_ns().saturating_add((left / threads).max(CPU_TICK) as u64)
             }
@@ -143,6 +151,12 @@ impl ClockTimer {
             Notify::Itimer(signo) => {
                 send_process(&p, SigInfo::kernel(*signo));
             }
+            Notify::CpuLimit => {
+                let hard = p.rlimits.lock()[rlimit::CPU].max;
+                let used = self.clock.now().unwrap_or(0) / super::clock::NS;
+                let over = hard != rlimit::INFINITY && used as u64 >= hard;
+                send_process(&p, SigInfo::kernel(if over { sig::KILL } else { sig::XCPU }));
+            }
             Notify::Signal { signo, value, thread } => {
                 let thread = match thread {
                     None => None,
@@ -181,6 +195,22 @@ impl ClockTimer {
 
 impl Expire for ClockTimer {
     fn expire(&self, _now_ns: u64) {
+        if let Clock::Thread(tid, _) = self.clock {
+            // A host process can not read the clocks of another's threads: the thread looks itself, when it runs.
+            let thread = TREE.lock().thread(tid);
+            let due = self.state.lock().due;
+            let Some(t) = thread.filter(|_| due != 0) else { return };
+            t.cpu_timers.lock().push(self.me.clone());
+            wake_for_work(&t);
+            return;
+        }
+        self.look();
+    }
+}
+
+impl ClockTimer {
+    /// Fires if the time has come; arms the queue again where it has not, or where there is an interval.
+    pub fn look(&self) {
         let Ok(now) = self.clock.now() else { return };
         let mut st = self.state.lock();
         if st.due == 0 {
@@ -214,6 +244,7 @@ impl Expire for ClockTimer {
 #[derive(Default)]
 pub struct ProcessTimers {
     itimers: [Option<Arc<ClockTimer>>; 3],
+    cpu_limit: Option<Arc<ClockTimer>>,
     posix: BTreeMap<i32, Arc<ClockTimer>>,
     next: i32,
 }
@@ -234,6 +265,20 @@ impl ProcessTimers {
             ClockTimer::new(clock, process, Notify::Itimer(signo), 0)
         });
         Ok(t.clone())
+    }
+
+    /// The limit of CPU time was set to `seconds` (soft).
+    pub fn limit_cpu(&mut self, seconds: u64, process: &Arc<Process>) {
+        if seconds == rlimit::INFINITY {
+            self.cpu_limit = None;
+            return;
+        }
+        let clock = Clock::Process(process.pid, 0);
+        let t = self.cpu_limit.get_or_insert_with(|| ClockTimer::new(clock, process, Notify::CpuLimit, 0));
+        // Zero means at once, as Linux has it: one second.
+        let value = i64::try_from(seconds.max(1)).unwrap_or(i64::MAX).saturating_mul(super::clock::NS);
+        // The process may be so new that it has no clock yet: its time is 0 then.
+        let _ = t.set(Setting { value, interval: super::clock::NS }, true);
     }
 
     /// timer_create(2).
@@ -261,10 +306,12 @@ impl ProcessTimers {
 
     /// timer_delete(2).
     ///
+    /// The timer, by what marks its queued signals.
+    ///
     /// # Errors
     /// `EINVAL` for a timer_t that the process does not have.
-    pub fn delete(&mut self, id: i32) -> Result<()> {
-        self.posix.remove(&id).map(drop).ok_or(Errno::EINVAL)
+    pub fn delete(&mut self, id: i32) -> Result<u32> {
+        self.posix.remove(&id).map(|t| t.unique).ok_or(Errno::EINVAL)
     }
 
     /// The numbers of the POSIX timers.

@@ -65,6 +65,8 @@ pub struct Dentry {
     /// Those mounts, each with the number of the mount that it lies in.
     pub(super) mounted: Mutex<Vec<(u32, Arc<Mount>)>>,
     unlinked: AtomicBool,
+    /// See [`Dentry::keep_nameless`].
+    nameless: AtomicBool,
 }
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -82,6 +84,7 @@ impl Dentry {
             mounts: AtomicU32::new(0),
             mounted: Mutex::default(),
             unlinked: AtomicBool::new(false),
+            nameless: AtomicBool::new(false),
         })
     }
 
@@ -97,6 +100,16 @@ impl Dentry {
         let d = Self::make(Some(inode), None, Arc::from(name));
         d.unlinked.store(true, Ordering::Relaxed);
         d
+    }
+
+    /// True where the file never had a name and may get one (O_TMPFILE without O_EXCL).
+    pub(super) fn may_get_name(&self) -> bool {
+        self.place.lock().parent.is_none() && !self.nameless.load(Ordering::Relaxed)
+    }
+
+    /// The file must never get a name.
+    pub(super) fn keep_nameless(&self) {
+        self.nameless.store(true, Ordering::Relaxed);
     }
 
     /// # Errors

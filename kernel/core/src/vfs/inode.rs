@@ -257,6 +257,11 @@ pub trait Inode: Send + Sync + Any {
         Err(Errno::EINVAL)
     }
 
+    /// The process that a directory of /proc is about (pidfd_send_signal(2) takes it for a pidfd).
+    fn names_process(&self) -> Option<u32> {
+        None
+    }
+
     /// Where a magic link leads, without a path walk (/proc/PID/fd/N, exe, cwd, root).
     fn magic(&self) -> Option<Result<Path>> {
         None

@@ -69,6 +69,35 @@ struct FileLocks {
 }
 
 static LOCKS: Mutex<BTreeMap<usize, FileLocks>> = host::sync::mutex(BTreeMap::new());
+/// Processes that sleep for a record lock, and what they wait for; changed under `LOCKS`.
+static WAITING: Mutex<Vec<(usize, Lock)>> = host::sync::mutex(Vec::new());
+
+/// True where sleeping for `l` would close a ring of processes that wait for one another (fcntl(2), EDEADLK). Locks of open
+/// files and flocks are not looked at, as in Linux.
+fn deadlock(all: &BTreeMap<usize, FileLocks>, key: usize, l: &Lock) -> bool {
+    if !matches!(l.owner, Owner::Table(_)) {
+        return false;
+    }
+    let waiting = WAITING.lock();
+    let holders = |key: usize, l: &Lock| -> Vec<Owner> {
+        all.get(&key).map_or(Vec::new(), |f| f.held.iter().filter(|h| h.conflicts(l)).map(|h| h.owner).collect())
+    };
+    let mut seen = Vec::new();
+    let mut todo = holders(key, l);
+    while let Some(o) = todo.pop() {
+        if o == l.owner {
+            return true;
+        }
+        if !seen.contains(&o) {
+            seen.push(o);
+            for (k, w) in waiting.iter().filter(|(_, w)| w.owner == o) {
+                todo.extend(holders(*k, w));
+            }
+        }
+    }
+    false
+}
+
 /// Number of files with locks: closing a file looks here first.
 static FILES: AtomicUsize = AtomicUsize::new(0);
 
@@ -114,13 +143,19 @@ pub fn set(file: &File, l: Lock, wait: bool) -> Result<()> {
     let key = key(file)?;
     let attempt = |first: bool| -> Option<Result<Arc<WaitQueue>>> {
         let mut all = LOCKS.lock();
+        let all = &mut *all;
+        let ring = deadlock(all, key, &l);
         let f = all.entry(key).or_insert_with(|| {
             FILES.fetch_add(1, Ordering::SeqCst);
             FileLocks::default()
         });
         if f.held.iter().any(|h| h.conflicts(&l)) {
+            if ring {
+                return Some(Err(Errno::EDEADLK));
+            }
             if first {
                 f.waiters += 1;
+                WAITING.lock().push((key, l));
                 return Some(Ok(f.queue.clone()));
             }
             return None;
@@ -137,6 +172,14 @@ pub fn set(file: &File, l: Lock, wait: bool) -> Result<()> {
     if !wait {
         let mut all = LOCKS.lock();
         if all.get(&key).is_some_and(|f| f.held.iter().any(|h| h.conflicts(&l))) {
+            // flock(2): a conversion gives the old lock up before it asks for the new one.
+            if matches!(l.owner, Owner::Flock(_))
+                && let Some(f) = all.get_mut(&key)
+            {
+                assign(&mut f.held, &l, false);
+                f.queue.wake_all();
+                tidy(&mut all, key);
+            }
             return Err(Errno::EAGAIN);
         }
         let f = all.entry(key).or_insert_with(|| {
@@ -159,6 +202,12 @@ pub fn set(file: &File, l: Lock, wait: bool) -> Result<()> {
     let mut all = LOCKS.lock();
     if let Some(f) = all.get_mut(&key) {
         f.waiters -= 1;
+    }
+    {
+        let mut waiting = WAITING.lock();
+        if let Some(i) = waiting.iter().position(|(k, w)| *k == key && w.owner == l.owner) {
+            waiting.swap_remove(i);
+        }
     }
     tidy(&mut all, key);
     r

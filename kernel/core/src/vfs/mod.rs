@@ -194,8 +194,8 @@ pub fn generic_seek(
     let mut pos = file.pos();
     let new = match whence {
         0 => off,
-        1 => (*pos as i64).checked_add(off).ok_or(Errno::EOVERFLOW)?,
-        2 => (size as i64).checked_add(off).ok_or(Errno::EOVERFLOW)?,
+        1 => (*pos as i64).checked_add(off).ok_or(Errno::EINVAL)?,
+        2 => (size as i64).checked_add(off).ok_or(Errno::EINVAL)?,
         3 | 4 => data(u64::try_from(off).map_err(|_| Errno::ENXIO)?, whence == 4)? as i64,
         _ => return Err(Errno::EINVAL),
     };

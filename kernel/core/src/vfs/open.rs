@@ -36,6 +36,9 @@ pub fn open_with(mut w: Walk, path: &[u8], flags: u32, mode: u32) -> Result<Arc<
         flags
     };
     if flags & oflag::TMPFILE == oflag::TMPFILE {
+        if flags & oflag::CREAT != 0 {
+            return Err(Errno::EINVAL);
+        }
         return open_tmpfile(w, path, flags, mode);
     }
     if flags & oflag::CREAT != 0 {
@@ -109,7 +112,11 @@ fn open_tmpfile(mut w: Walk, path: &[u8], flags: u32, mode: u32) -> Result<Arc<F
     let new = inode.tmpfile(&New { mode, uid, gid, rdev: 0, target: b"" })?;
     let name = alloc::format!("#{}", new.attr().map_or(0, |a| a.ino));
     let p = Path { mnt: dir.mnt.clone(), dentry: super::Dentry::detached(new, name.as_bytes()) };
-    open_path(p, flags & !oflag::TMPFILE, &w.cred, true)
+    if flags & oflag::EXCL != 0 {
+        p.dentry.keep_nameless();
+    }
+    // The flag stays for F_GETFL to show.
+    open_path(p, flags, &w.cred, true)
 }
 
 /// Opens what is at `p`; `created` just now by this call, which then needs no permission.
@@ -119,7 +126,8 @@ fn open_tmpfile(mut w: Walk, path: &[u8], flags: u32, mode: u32) -> Result<Arc<F
 pub fn open_path(p: Path, flags: u32, cred: &Cred, created: bool) -> Result<Arc<File>> {
     let inode = p.dentry.inode()?.clone();
     let what = inode.kind();
-    if flags & oflag::DIRECTORY != 0 && what != kind::DIR {
+    // O_TMPFILE contains O_DIRECTORY: what is meant is the directory that the file was made in.
+    if flags & oflag::TMPFILE == oflag::DIRECTORY && what != kind::DIR {
         return Err(Errno::ENOTDIR);
     }
     if flags & oflag::PATH != 0 {
@@ -160,7 +168,7 @@ pub fn open_path(p: Path, flags: u32, cred: &Cred, created: bool) -> Result<Arc<
             if flags & oflag::TRUNC != 0 {
                 inode.truncate(0)?;
             }
-            inode.open(flags)?
+            inode.open(flags & !oflag::TMPFILE)?
         }
     };
     Ok(File::with_path(ops, flags, Some(p)))

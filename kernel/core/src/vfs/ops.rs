@@ -6,6 +6,7 @@ use super::{Dentry, Path, perm};
 use crate::task::Cap;
 use crate::{Errno, MutexGuard, Result};
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 fn create(w: &Walk, dir: &Path, name: &[u8], mode: u32, rdev: u64, target: &[u8]) -> Result<Arc<Dentry>> {
     super::mount::shrink_names();
@@ -89,11 +90,45 @@ pub fn link(w: &mut Walk, old: &Path, path: &[u8]) -> Result<()> {
     if inode.kind() == kind::DIR {
         return Err(Errno::EPERM);
     }
+    // A file whose last name is gone, or that was made to have none (O_TMPFILE with O_EXCL), stays without.
+    if inode.attr()?.nlink == 0 && !old.dentry.may_get_name() {
+        return Err(Errno::ENOENT);
+    }
     w.may_write_dir(&dir)?;
     dir.dentry.inode()?.link(name, &inode)?;
     dir.dentry.forget_negative(name);
     dir.dentry.set_child(name, inode);
     Ok(())
+}
+
+/// Renames that have begun, and that are over: a confined walk that goes up while one happens can not tell whether it still
+/// is beneath its root.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+static OVER: AtomicU64 = AtomicU64::new(0);
+
+struct Moving;
+
+impl Moving {
+    fn begin() -> Moving {
+        BEGUN.fetch_add(1, Ordering::SeqCst);
+        Moving
+    }
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        OVER.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// To be remembered, for [`renamed_since`].
+pub(super) fn renames_over() -> u64 {
+    OVER.load(Ordering::SeqCst)
+}
+
+/// True where a rename was going on when `over` was remembered, or has begun since.
+pub(super) fn renamed_since(over: u64) -> bool {
+    BEGUN.load(Ordering::SeqCst) != over
 }
 
 fn check_unmounted(d: &Dentry) -> Result<()> {
@@ -258,6 +293,7 @@ pub fn rename(w: &mut Walk, old: &[u8], w2: &mut Walk, new: &[u8], flags: u32) -
     check_unmounted(&a)?;
     check_unmounted(&b)?;
     let _victim = if b.is_dir() && !exchange { Some(b.lock_dir()) } else { None };
+    let _moving = Moving::begin();
     from.inode()?.rename(name, inode, to.inode()?, new_name, replaced, exchange)?;
     if exchange {
         from.dentry.swap_children(&a, &to.dentry, &b);

@@ -248,6 +248,14 @@ pub trait Entries: Send + Sync + 'static {
     /// # Errors
     /// The owner's.
     fn list(&self) -> Result<DirList>;
+    /// See [`Inode::names_process`].
+    fn names_process(&self) -> Option<u32> {
+        None
+    }
+    /// The number of links that stat(2) shows.
+    fn links(&self) -> u32 {
+        2
+    }
 }
 
 /// The inode of [`Entries`].
@@ -270,7 +278,7 @@ impl<E: Entries> Inode for Changing<E> {
         kind::DIR
     }
     fn attr(&self) -> Result<Attr> {
-        Ok(self.id.attr(kind::DIR, 2, 0))
+        Ok(self.id.attr(kind::DIR, self.entries.links(), 0))
     }
     fn perm(&self) -> Perm {
         self.id.perm(kind::DIR)
@@ -283,5 +291,8 @@ impl<E: Entries> Inode for Changing<E> {
     }
     fn list(&self) -> Result<Arc<DirList>> {
         Ok(Arc::new(self.entries.list()?))
+    }
+    fn names_process(&self) -> Option<u32> {
+        self.entries.names_process()
     }
 }

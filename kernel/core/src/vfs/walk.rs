@@ -43,6 +43,8 @@ pub enum Last<'p> {
 /// One walk: who walks, what is `/` for it, how many links it has followed.
 pub struct Walk {
     pub cred: Arc<Cred>,
+    /// `ops::renames_over` when a confined walk began.
+    renames: u64,
     /// Root and working directory are fetched when they are needed: references cost more than the rest of a short walk.
     fs: Option<Arc<FsContext>>,
     root: OnceCell<Path>,
@@ -56,7 +58,15 @@ impl Walk {
     #[must_use]
     pub fn new(base: Option<Path>) -> Walk {
         let me = crate::current();
-        Walk { cred: me.cred(), fs: Some(me.fs()), root: OnceCell::new(), base, resolve: Resolve::empty(), links: 0 }
+        Walk {
+            cred: me.cred(),
+            fs: Some(me.fs()),
+            root: OnceCell::new(),
+            base,
+            resolve: Resolve::empty(),
+            links: 0,
+            renames: 0,
+        }
     }
 
     /// A walk by the guest kernel itself, from the root.
@@ -66,7 +76,20 @@ impl Walk {
     pub fn kernel() -> Result<Walk> {
         let root = mount::root()?;
         let cred = Arc::new(Cred::user(0, 0, alloc::vec::Vec::new()));
-        Ok(Walk { cred, fs: None, root: OnceCell::from(root), base: None, resolve: Resolve::empty(), links: 0 })
+        Ok(Walk {
+            cred,
+            fs: None,
+            root: OnceCell::from(root),
+            base: None,
+            resolve: Resolve::empty(),
+            links: 0,
+            renames: 0,
+        })
+    }
+
+    /// Searches directories as somebody else than the caller (access(2)).
+    pub fn set_cred(&mut self, cred: Cred) {
+        self.cred = Arc::new(cred);
     }
 
     /// Relative paths start at `base`.
@@ -77,6 +100,7 @@ impl Walk {
     /// Applies the flags of openat2(2): a walk confined to `base`.
     pub fn confine(&mut self, resolve: Resolve) {
         self.resolve = resolve;
+        self.renames = super::ops::renames_over();
         if resolve.intersects(Resolve::IN_ROOT | Resolve::BENEATH) {
             self.root = OnceCell::from(self.here());
         }
@@ -144,6 +168,10 @@ impl Walk {
     }
 
     fn up(&self, cur: Path) -> Result<Path> {
+        // What was beneath the root may have been moved away from it: then no root would be met on the way up (openat2(2)).
+        if self.resolve.intersects(Resolve::BENEATH | Resolve::IN_ROOT) && super::ops::renamed_since(self.renames) {
+            return Err(Errno::EAGAIN);
+        }
         let mut p = cur;
         loop {
             if p.same(self.root()) {

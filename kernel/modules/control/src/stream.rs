@@ -4,6 +4,7 @@
 //! the thread interrupts.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::any::Any;
 use core::ops::Deref;
 use core_::file::{File, FileOps};
@@ -11,7 +12,7 @@ use core_::io::IoBuf;
 use core_::irq::{self, Line};
 use core_::wait::{Events, Interrupt, PollTable, WaitQueue};
 use core_::{Errno, Mutex, Result, current};
-use host::file::{self, HostFd};
+use host::file::{self, HostFd, IoVec};
 
 /// The stream; opened once more through /proc/self/fd it is the same one.
 pub struct HostStream(Arc<Shared>);
@@ -62,19 +63,27 @@ impl HostStream {
         }
     }
 
-    /// Repeats `transfer` until it does something or a signal wants the thread.
-    fn transfer(&self, file: &File, ready: Events, mut transfer: impl FnMut() -> Result<usize>) -> Result<usize> {
+    /// Repeats `transfer` until it does something or a signal wants the thread. It is told whether it may sleep; where not, it
+    /// moves no more than what a descriptor that is ready takes or has ([`brief`]).
+    fn transfer(&self, file: &File, ready: Events, mut transfer: impl FnMut(bool) -> Result<usize>) -> Result<usize> {
         let me = current();
+        // A host call that sleeps would put the whole virtual processor to sleep: it is made when it will not.
+        let wait_first = host::cpu::scheduler().is_some();
         loop {
+            if wait_first && !file.nonblocking() {
+                self.wait(ready)?;
+            }
             if file.nonblocking() && !self.now().intersects(ready | Events::ERR | Events::HUP) {
                 return Err(Errno::EAGAIN);
             }
             me.begin_interruptible();
-            if me.interrupted(Interrupt::Signal) {
+            // As on Linux a signal ends a wait, not a transfer that need not wait: a line of output is not lost to a timer.
+            let signal = me.interrupted(Interrupt::Signal);
+            if signal && !self.now().intersects(ready | Events::ERR | Events::HUP) {
                 me.end_interruptible();
                 return Err(Errno::ERESTARTSYS);
             }
-            let r = transfer();
+            let r = transfer(!wait_first && !signal);
             me.end_interruptible();
             match r {
                 Err(Errno::EINTR) => {}
@@ -112,6 +121,13 @@ impl HostStream {
     }
 }
 
+/// At most what a pipe that is ready takes without blocking (PIPE_BUF, pipe(7)).
+fn brief(pieces: &[IoVec]) -> [IoVec; 1] {
+    const PIPE_BUF: u64 = 4096;
+    let first = &pieces[0];
+    [IoVec { base: first.base, len: first.len.min(PIPE_BUF) }]
+}
+
 impl FileOps for HostStream {
     fn as_any(&self) -> &dyn Any {
         self
@@ -123,14 +139,17 @@ impl FileOps for HostStream {
         }
         let n = match dst.user_pieces() {
             Some(pieces) => {
-                let n = self.transfer(f, Events::READ, || file::user_read_stream(self.fd.raw(), &pieces))?;
+                let n = self.transfer(f, Events::READ, |may_sleep| {
+                    let all: &[IoVec] = if may_sleep { &pieces } else { &brief(&pieces) };
+                    file::user_read_stream(self.fd.raw(), all)
+                })?;
                 dst.advance(n);
                 n
             }
             None => {
                 let mut buf = [0u8; 4096];
                 let want = dst.left().min(buf.len());
-                let n = self.transfer(f, Events::READ, || file::read(self.fd.raw(), &mut buf[..want]))?;
+                let n = self.transfer(f, Events::READ, |_| file::read(self.fd.raw(), &mut buf[..want]))?;
                 dst.put(&buf[..n])?
             }
         };
@@ -143,7 +162,10 @@ impl FileOps for HostStream {
         while src.left() > 0 {
             let r = match src.user_pieces() {
                 Some(pieces) => {
-                    let r = self.transfer(f, Events::WRITE, || file::user_write_stream(self.fd.raw(), &pieces));
+                    let r = self.transfer(f, Events::WRITE, |may_sleep| {
+                        let all: &[IoVec] = if may_sleep { &pieces } else { &brief(&pieces) };
+                        file::user_write_stream(self.fd.raw(), all)
+                    });
                     if let Ok(n) = r {
                         src.advance(n);
                     }
@@ -152,7 +174,7 @@ impl FileOps for HostStream {
                 None => {
                     let mut buf = [0u8; 4096];
                     let n = src.take(&mut buf)?;
-                    self.transfer(f, Events::WRITE, || file::write(self.fd.raw(), &buf[..n]))
+                    self.transfer(f, Events::WRITE, |_| file::write(self.fd.raw(), &buf[..n]))
                 }
             };
             match r {
@@ -198,7 +220,7 @@ impl FileOps for HostStream {
         Ok(Arc::new(HostStream(self.0.clone())))
     }
 
-    fn link_text(&self, _f: &File) -> Option<alloc::vec::Vec<u8>> {
+    fn link_text(&self, _f: &File) -> Option<Vec<u8>> {
         Some(alloc::format!("pipe:[{}]", self.fd.raw()).into_bytes())
     }
 }

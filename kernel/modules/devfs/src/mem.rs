@@ -71,6 +71,10 @@ impl FileOps for Memory {
         Ok(n)
     }
 
+    fn maps_zeros(&self) -> bool {
+        self.0 == Device::Zero
+    }
+
     fn ignores_offset(&self) -> bool {
         true
     }

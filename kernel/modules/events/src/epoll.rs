@@ -19,6 +19,8 @@ const WAKEUP: u32 = 1 << 29;
 const ONESHOT: u32 = 1 << 30;
 const EDGE: u32 = 1 << 31;
 const FLAGS: u32 = EXCLUSIVE | WAKEUP | ONESHOT | EDGE;
+/// Not the caller's: a one-shot watch that has had its event.
+const ASLEEP: u32 = 1 << 27;
 /// What may be asked for together with EPOLLEXCLUSIVE (epoll_ctl(2)).
 const EXCLUSIVE_OK: u32 = EXCLUSIVE | WAKEUP | EDGE | 0x1 | 0x4 | 0x8 | 0x10;
 /// The most epolls in a chain (Linux EP_MAX_NESTS is 4 links).
@@ -42,8 +44,8 @@ struct Item {
 impl Item {
     fn interest(&self) -> Events {
         let w = self.wanted.load(Ordering::Relaxed);
-        // Without any event left the watch sleeps (one-shot); otherwise errors are always told.
-        if w & !FLAGS == 0 {
+        // After a one-shot event the watch sleeps; otherwise errors are always told, even where nothing was asked for.
+        if w & ASLEEP != 0 {
             return Events::empty();
         }
         Events::from_bits_truncate(w) | Events::ERR | Events::HUP
@@ -157,7 +159,7 @@ impl Epoll {
             Op::Modify => self.modify(fd, file, events, data),
             Op::Delete => {
                 let gone = self.watches.lock().remove(&key(fd, file)).ok_or(Errno::ENOENT)?;
-                gone.item.wanted.store(0, Ordering::Relaxed);
+                gone.item.wanted.store(ASLEEP, Ordering::Relaxed);
                 drop(gone);
                 Ok(())
             }
@@ -168,7 +170,7 @@ impl Epoll {
         let item = Arc::new(Item {
             fd,
             file: Arc::downgrade(file),
-            wanted: AtomicU32::new(events),
+            wanted: AtomicU32::new(events & !ASLEEP),
             data: AtomicU64::new(data),
             queued: AtomicBool::new(false),
         });
@@ -211,7 +213,7 @@ impl Epoll {
                 return Err(Errno::EINVAL);
             }
             item.data.store(data, Ordering::Relaxed);
-            item.wanted.store(events, Ordering::SeqCst);
+            item.wanted.store(events & !ASLEEP, Ordering::SeqCst);
             item.clone()
         };
         if file.ops().poll(file, None).intersects(item.interest()) {
@@ -277,7 +279,8 @@ impl Epoll {
             out.push((ev.bits(), item.data.load(Ordering::Relaxed)));
             let wanted = item.wanted.load(Ordering::Relaxed);
             if wanted & ONESHOT != 0 {
-                let _ = item.wanted.compare_exchange(wanted, wanted & FLAGS, Ordering::SeqCst, Ordering::Relaxed);
+                let _ =
+                    item.wanted.compare_exchange(wanted, wanted & FLAGS | ASLEEP, Ordering::SeqCst, Ordering::Relaxed);
             } else if wanted & EDGE == 0 {
                 again.push(item);
             }

@@ -173,6 +173,10 @@ impl FileOps for HostInode {
         Some((mix, self.id.1))
     }
 
+    fn content_is_fixed(&self, file: &File) -> bool {
+        !self.live() && !file.writable()
+    }
+
     fn release(&self, _file: &File) {
         let was = self.opens.fetch_sub(1, Ordering::SeqCst);
         // A removed file's storage must go with its last user.

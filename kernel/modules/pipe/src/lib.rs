@@ -15,7 +15,7 @@ use buffer::Buffer;
 use core::any::Any;
 use core_::file::{File, FileOps, oflag};
 use core_::io::IoBuf;
-use core_::signal::{SigInfo, send_current, sig};
+use core_::signal::{own_signal, send_current, sig};
 use core_::task::Cap;
 use core_::uaccess::UserPtr;
 use core_::wait::{Events, PollTable, WaitQueue};
@@ -299,12 +299,16 @@ impl FileOps for End {
                 }
                 Err(e) => {
                     if e == Errno::EPIPE {
-                        send_current(SigInfo::kernel(sig::PIPE));
+                        send_current(own_signal(sig::PIPE));
                     }
                     return if total > 0 { Ok(total) } else { Err(e) };
                 }
             }
         }
+    }
+
+    fn peek(&self, _file: &File, max: usize) -> Option<Vec<u8>> {
+        Some(self.pipe.state.lock().buffer.peek(max))
     }
 
     fn poll(&self, file: &File, table: Option<&mut PollTable>) -> Events {

@@ -7,6 +7,7 @@
 extern crate alloc;
 
 mod fds;
+mod maps;
 mod mounts;
 mod process;
 mod status;
@@ -85,7 +86,7 @@ impl Entries for Root {
             // A thread's number names its process too, though it is not listed.
             let p = tree.process(pid).or_else(|| tree.thread(pid).map(|t| t.process.clone())).ok_or(Errno::ENOENT)?;
             drop(tree);
-            return Ok(process::dir(self.dev, p.pid, None));
+            return Ok(process::dir_named(self.dev, p.pid, pid));
         }
         let name = core::str::from_utf8(name).map_err(|_| Errno::ENOENT)?;
         self.fixed.get(name).cloned().ok_or(Errno::ENOENT)

@@ -1,6 +1,7 @@
 //! /proc/PID and /proc/PID/task/TID.
 
 use crate::fds::Fds;
+use crate::maps::MapFiles;
 use crate::{mounts, number, status};
 use alloc::format;
 use alloc::sync::Arc;
@@ -18,11 +19,13 @@ use core_::{Errno, Result, current};
 pub struct Who {
     pid: u32,
     task: Option<u32>,
+    /// The number that the directory was asked for by: /proc/TID shows a process from one thread's side.
+    named: u32,
 }
 
 impl Who {
     pub fn tid(&self) -> u32 {
-        self.task.unwrap_or(self.pid)
+        self.task.unwrap_or(self.named)
     }
 
     pub fn process(&self) -> Result<Arc<Process>> {
@@ -33,6 +36,9 @@ impl Who {
     pub fn thread(&self) -> Result<Arc<Thread>> {
         match self.task {
             Some(tid) => TREE.lock().thread(tid).filter(|t| t.process.pid == self.pid).ok_or(Errno::ESRCH),
+            None if self.named != self.pid => {
+                TREE.lock().thread(self.named).filter(|t| t.process.pid == self.pid).ok_or(Errno::ESRCH)
+            }
             None => self.process()?.any_thread().ok_or(Errno::ESRCH),
         }
     }
@@ -78,7 +84,7 @@ const FILES: &[(&str, u32, Make)] = &[
     ("stat", 0o444, status::stat),
     ("statm", 0o444, status::statm),
     ("status", 0o444, status::status),
-    ("syscall", 0o400, |_| Ok(b"running\n".to_vec())),
+    ("syscall", 0o400, |w| Ok(hooks().syscall(&*w.thread()?))),
     ("uid_map", 0o644, |_| Ok(b"         0          0 4294967295\n".to_vec())),
     ("wchan", 0o444, |_| Ok(b"0".to_vec())),
 ];
@@ -89,6 +95,7 @@ const OTHERS: &[(&str, u32)] = &[
     ("exe", kind::LINK),
     ("fd", kind::DIR),
     ("fdinfo", kind::DIR),
+    ("map_files", kind::DIR),
     ("net", kind::DIR),
     ("ns", kind::DIR),
     ("oom_score_adj", kind::FILE),
@@ -98,7 +105,16 @@ const OTHERS: &[(&str, u32)] = &[
 
 /// The directory of process `pid`, or of its thread `task`.
 pub fn dir(dev: u64, pid: u32, task: Option<u32>) -> Arc<dyn Inode> {
-    let who = Who { pid, task };
+    make_dir(dev, Who { pid, task, named: pid })
+}
+
+/// The directory of process `pid`, asked for by the number of one of its threads.
+pub fn dir_named(dev: u64, pid: u32, named: u32) -> Arc<dyn Inode> {
+    make_dir(dev, Who { pid, task: None, named })
+}
+
+fn make_dir(dev: u64, who: Who) -> Arc<dyn Inode> {
+    let task = who.task;
     let (uid, gid) = who.owner();
     let n = u32::from(task.is_some()) * 0x800;
     Changing::inode(Id { dev, ino: ino(who.tid(), n), mode: 0o555, uid, gid }, Caching::Never, Dir { dev, who })
@@ -136,6 +152,9 @@ impl Dir {
                 let info = name == "fdinfo";
                 let mode = if info { 0o555 } else { 0o500 };
                 Changing::inode(self.id(n, mode), Caching::Never, Fds { dev: self.dev, who, info })
+            }
+            "map_files" if who.task.is_none() => {
+                Changing::inode(self.id(n, 0o500), Caching::Never, MapFiles { dev: self.dev, who })
             }
             "net" => Fixed::inode(self.id(n, 0o555), Vec::new()),
             "ns" => namespaces(self.id(n, 0o511)),
@@ -222,6 +241,10 @@ fn set_oom(who: &Who, text: &[u8]) -> Result<()> {
 }
 
 impl Entries for Dir {
+    fn names_process(&self) -> Option<u32> {
+        self.who.task.is_none().then_some(self.who.pid)
+    }
+
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
         let name = core::str::from_utf8(name).map_err(|_| Errno::ENOENT)?;
         if let Ok(i) = FILES.binary_search_by(|(n, _, _)| (*n).cmp(name)) {
@@ -240,7 +263,7 @@ impl Entries for Dir {
             out.push(name.as_bytes(), self.id(i, 0).ino, kind::FILE);
         }
         for (i, (name, k)) in OTHERS.iter().enumerate() {
-            if *name != "task" || self.who.task.is_none() {
+            if !matches!(*name, "task" | "map_files") || self.who.task.is_none() {
                 out.push(name.as_bytes(), self.id(FILES.len() + i, 0).ino, *k);
             }
         }
@@ -256,9 +279,14 @@ struct Tasks {
 impl Entries for Tasks {
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
         let tid = number(name).ok_or(Errno::ENOENT)?;
-        let who = Who { pid: self.pid, task: Some(tid) };
+        let who = Who { pid: self.pid, task: Some(tid), named: self.pid };
         who.thread().map_err(|_| Errno::ENOENT)?;
         Ok(dir(self.dev, self.pid, Some(tid)))
+    }
+
+    // Programs count threads so (proc(5)).
+    fn links(&self) -> u32 {
+        2 + TREE.lock().process(self.pid).map_or(0, |p| p.threads.lock().len() as u32)
     }
 
     fn list(&self) -> Result<DirList> {

@@ -4,14 +4,13 @@ use crate::process::Who;
 use crate::system::HZ;
 use alloc::format;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write;
 use core::sync::atomic::Ordering;
+use core_::Result;
 use core_::procinfo::{self, hooks};
 use core_::signal::{Action, SigSet};
 use core_::task::{Process, State, rlimit};
-use core_::{Result, fd::FdTable};
 
 fn ticks(us: u64) -> u64 {
     us * HZ / 1_000_000
@@ -26,6 +25,9 @@ fn state(who: &Who, p: &Process) -> (char, &'static str) {
     };
     // Process 1 has no threads: it waits for orphans without ever running.
     let idle = if p.pid == 1 { b'S' } else { b'Z' };
+    // The leader may be gone while others go on.
+    let led = who.tid() != p.pid || p.pid == 1 || p.threads.lock().iter().any(|t| t.tid() == p.pid);
+    let c = if c == 0 && !led { b'Z' } else { c };
     let c = if c == 0 { who.thread().map_or(idle, |t| hooks().state(&t)) } else { c };
     match c {
         b'R' => ('R', "running"),
@@ -121,7 +123,7 @@ pub fn status(who: &Who) -> Result<Vec<u8>> {
         let c = t.cred();
         let _ = writeln!(s, "Uid:\t{}\t{}\t{}\t{}", c.uid, c.euid, c.suid, c.fsuid);
         let _ = writeln!(s, "Gid:\t{}\t{}\t{}\t{}", c.gid, c.egid, c.sgid, c.fsgid);
-        let _ = write!(s, "FDSize:\t{}\nGroups:\t", fd_size(&t.files()));
+        let _ = write!(s, "FDSize:\t{}\nGroups:\t", t.files().capacity());
         for g in &c.groups {
             let _ = write!(s, "{g} ");
         }
@@ -165,12 +167,6 @@ pub fn status(who: &Who) -> Result<Vec<u8>> {
     let _ = writeln!(s, "voluntary_ctxt_switches:\t{}\nnonvoluntary_ctxt_switches:\t{}", u.nvcsw, u.nivcsw);
     out.extend(s.into_bytes());
     Ok(out)
-}
-
-/// Slots of the descriptor table, as Linux rounds them.
-fn fd_size(t: &Arc<FdTable>) -> usize {
-    let highest = t.list().last().map_or(0, |(fd, _, _)| *fd as usize + 1);
-    highest.next_power_of_two().max(64)
 }
 
 pub fn limits(who: &Who) -> Result<Vec<u8>> {

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
+use core::sync::atomic::{AtomicU64, Ordering};
 use core_::procinfo::{self, hooks};
 use core_::task::{State, TREE};
 use core_::vfs::mount;
@@ -139,7 +140,10 @@ fn uptime() -> Result<Vec<u8>> {
     let cs = up_ns() / 10_000_000;
     let cpus = u64::from(procinfo::system(|s| s.cpus).max(1));
     let (user, system) = cpu_ticks();
+    // Times of processes that end come in lumps; readers expect that idleness never shrinks.
+    static IDLE: AtomicU64 = AtomicU64::new(0);
     let idle = (cs * cpus).saturating_sub(user + system);
+    let idle = IDLE.fetch_max(idle, Ordering::Relaxed).max(idle);
     Ok(format!("{}.{:02} {}.{:02}\n", cs / 100, cs % 100, idle / 100, idle % 100).into_bytes())
 }
 

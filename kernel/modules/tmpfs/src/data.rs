@@ -259,10 +259,13 @@ impl FileData {
         if off >= MAX_SIZE {
             return Err(Errno::EFBIG);
         }
-        let n = (src.left() as u64).min(MAX_SIZE - off);
+        let mut n = (src.left() as u64).min(MAX_SIZE - off);
         let seals = self.seals.load(Ordering::Relaxed);
-        if seals & (seal::WRITE | seal::FUTURE_WRITE) != 0 || (seals & seal::GROW != 0 && off + n > self.size()) {
+        if seals & (seal::WRITE | seal::FUTURE_WRITE) != 0 || (seals & seal::GROW != 0 && off >= self.size()) {
             return Err(Errno::EPERM);
+        }
+        if seals & seal::GROW != 0 {
+            n = n.min(self.size() - off);
         }
         let hot = src.user_single().is_some() && self.hot(n);
         let mut done = 0;
@@ -518,6 +521,10 @@ impl FileData {
 
     pub fn mapped(&self) {
         self.maps.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub fn is_mapped(&self) -> bool {
+        self.maps.load(Ordering::SeqCst) != 0
     }
 
     pub fn unmapped(&self) {

@@ -302,7 +302,12 @@ impl Inode for TmpInode {
     }
 
     fn truncate(&self, len: u64) -> Result<()> {
-        self.data()?.truncate(len)?;
+        let d = self.data()?;
+        d.truncate(len)?;
+        // After the file's own locks: the address spaces' come before them.
+        if d.is_mapped() {
+            core_::mm::file_shrunk(core::ptr::from_ref(d) as usize, len);
+        }
         self.changed();
         Ok(())
     }
@@ -421,6 +426,10 @@ impl FileOps for TmpInode {
         if let Ok(d) = self.data() {
             d.mapped();
         }
+    }
+
+    fn mapping_id(&self, _file: &File) -> usize {
+        self.data().map_or(0, |d| core::ptr::from_ref(d) as usize)
     }
 
     fn unmapped(&self, _file: &File) {

@@ -14,6 +14,9 @@ pub trait ConsoleSink: Send + Sync {
     /// `EAGAIN` where nothing can be written now: [`Console::output_ready`] is called when that has changed. Any other
     /// error ends the output: it is thrown away from then on.
     fn write(&self, bytes: &[u8]) -> Result<usize>;
+
+    /// The terminal may take input again that it had no room for. Called without the terminal's locks, on any thread.
+    fn input_room(&self) {}
 }
 
 /// The host's hold on a console.

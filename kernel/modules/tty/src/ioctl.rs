@@ -2,6 +2,7 @@
 
 use super::{Todo, Tty, packet};
 use alloc::sync::Arc;
+use core_::file::{File, oflag};
 use core_::signal::{SigInfo, send_group, sig};
 use core_::task::Cap;
 use core_::uaccess::UserPtr;
@@ -107,6 +108,17 @@ fn decode(b: &[u8], old: &Termios, with_speed: bool) -> Termios {
     t
 }
 
+/// struct termio: the lower halves of the flags, the line discipline and eight characters; the rest stays.
+fn decode_termio(b: &[u8], old: &Termios) -> Termios {
+    let mut all = encode(old);
+    for i in 0..4 {
+        all[4 * i..4 * i + 2].copy_from_slice(&b[2 * i..2 * i + 2]);
+    }
+    all[16] = b[8];
+    all[17..25].copy_from_slice(&b[9..17]);
+    decode(&all, old, false)
+}
+
 impl Tty {
     pub(super) fn slave_ioctl(self: &Arc<Self>, generation: u64, cmd: u32, arg: u64) -> Result<i64> {
         match cmd {
@@ -157,8 +169,10 @@ impl Tty {
                 int.write(i32::from(v))?;
             }
             TIOCGPTPEER => {
-                let file = core_::file::File::new(self.open()?, arg as u32);
-                return current().files().add(file, arg as u32 & core_::file::oflag::CLOEXEC != 0).map(i64::from);
+                let flags = arg as u32;
+                // With its name where the caller can see one, for ttyname(3).
+                let file = File::with_path(crate::slave::open_index(self.index, flags)?, flags, self.place());
+                return current().files().add(file, flags & oflag::CLOEXEC != 0).map(i64::from);
             }
             TIOCSIG => {
                 let s = arg as u32;
@@ -217,7 +231,15 @@ impl Tty {
                 old[9..17].copy_from_slice(&b[17..25]);
                 core_::uaccess::write_bytes(arg, &old)?;
             }
-            TCSETA..=TCSETAF => return Err(counters::missing(16, Errno::EINVAL)),
+            TCSETA..=TCSETAF => {
+                let when = match cmd {
+                    TCSETA => When::Now,
+                    TCSETAF => When::Flushed,
+                    _ => When::Drained,
+                };
+                let b = core_::uaccess::read_bytes(arg, 18)?;
+                self.change(generation, when, |old| decode_termio(&b, old))?;
+            }
             TIOCGWINSZ => {
                 let s = self.state.lock().size;
                 UserPtr::<[u16; 4]>::new(arg).write(s)?;

@@ -160,8 +160,12 @@ impl Tty {
         if pgid < 0 {
             return Err(Errno::EINVAL);
         }
-        let members = TREE.lock().group(pgid as u32);
-        let Some(first) = members.first() else { return Err(Errno::ESRCH) };
+        let (members, known) = {
+            let tree = TREE.lock();
+            (tree.group(pgid as u32), tree.process(pgid as u32).is_some())
+        };
+        // A process's number that is no group's is in no session; a number that nobody has is nothing (`tiocspgrp`).
+        let Some(first) = members.first() else { return Err(if known { Errno::EPERM } else { Errno::ESRCH }) };
         if first.sid() != s.sid {
             return Err(Errno::EPERM);
         }

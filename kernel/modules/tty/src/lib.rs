@@ -170,6 +170,9 @@ impl Tty {
             self.far.wake(Events::READ | Events::WRITE | Events::PRI);
         }
         self.pump();
+        if let Some(sink) = self.sink.as_ref().filter(|_| todo.far) {
+            sink.input_room();
+        }
     }
 
     fn forget(&self) {

@@ -8,7 +8,10 @@ use core_::file::{File, FileOps, oflag};
 use core_::io::IoBuf;
 use core_::task::Cap;
 use core_::wait::{Events, PollTable};
-use core_::{Errno, Result, current};
+use core_::{Errno, Result, current, vfs};
+
+/// UNIX98 terminals (linux/Documentation/admin-guide/devices.txt).
+const PTS_MAJOR: u32 = 136;
 
 /// An open slave side.
 pub(super) struct Slave {
@@ -62,6 +65,15 @@ impl Tty {
             st.generation
         };
         Ok(Arc::new(Slave { tty: self.clone(), generation }))
+    }
+}
+
+impl Tty {
+    /// Its node in the caller's /dev/pts.
+    pub(super) fn place(&self) -> Option<vfs::Path> {
+        let p = vfs::lookup(alloc::format!("/dev/pts/{}", self.index).as_bytes(), false).ok()?;
+        let a = p.inode().ok()?.attr().ok()?;
+        (a.mode & vfs::kind::MASK == vfs::kind::CHAR && a.rdev == vfs::makedev(PTS_MAJOR, self.index)).then_some(p)
     }
 }
 

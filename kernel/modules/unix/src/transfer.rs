@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 use core_::file::File;
 use core_::io::IoBuf;
 use core_::net::{Control, RecvExtra, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SendExtra, msg};
-use core_::signal::{SigInfo, send_current, sig};
-use core_::task::Cap;
+use core_::signal::{own_signal, send_current, sig};
+use core_::task::{Cap, TREE};
 use core_::wait::Events;
 use core_::{Errno, Result, current};
 
@@ -39,6 +39,9 @@ fn check_cred(c: [u32; 3]) -> Result<[u32; 3]> {
     let pid = c[0] == me.process.pid || own.has(Cap::SysAdmin);
     let uid = [own.uid, own.euid, own.suid].contains(&c[1]) || own.has(Cap::Setuid);
     let gid = [own.gid, own.egid, own.sgid].contains(&c[2]) || own.has(Cap::Setgid);
+    if pid && TREE.lock().process(c[0]).is_none() {
+        return Err(Errno::ESRCH);
+    }
     if pid && uid && gid { Ok(c) } else { Err(Errno::EPERM) }
 }
 
@@ -90,7 +93,7 @@ impl UnixSocket {
         flight::end(&meta.fds);
         bury(core::mem::take(&mut meta.fds));
         if r == Err(Errno::EPIPE) && self.connection() && flags & msg::NOSIGNAL == 0 {
-            send_current(SigInfo::kernel(sig::PIPE));
+            send_current(own_signal(sig::PIPE));
         }
         r
     }
@@ -106,6 +109,10 @@ impl UnixSocket {
                 None => return Err(Errno::ENOTCONN),
             }
         };
+        // Descriptors travel with bytes: without any there is nothing to send.
+        if src.left() == 0 {
+            return Ok(0);
+        }
         let nonblock = file.nonblocking() || flags & msg::DONTWAIT != 0;
         let mut total = 0;
         loop {
@@ -144,6 +151,9 @@ impl UnixSocket {
     ) -> Result<usize> {
         self.take_error()?;
         self.autobind()?;
+        if src.left() > meta.limit.saturating_sub(OVERHEAD) {
+            return Err(Errno::EMSGSIZE);
+        }
         let peer = match to {
             Some(a) => names::lookup(&names::decode(&a)?)?,
             None => self.peer().ok_or(Errno::ENOTCONN)?,
@@ -155,9 +165,6 @@ impl UnixSocket {
             }
             meta.count = !peer.peered_with(self);
             meta.from = self.state.lock().name.clone();
-        }
-        if src.left() > meta.limit.saturating_sub(OVERHEAD) {
-            return Err(Errno::EMSGSIZE);
         }
         let nonblock = file.nonblocking() || flags & msg::DONTWAIT != 0;
         let step = || {

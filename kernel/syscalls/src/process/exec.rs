@@ -3,13 +3,14 @@
 use super::exit;
 use crate::Args;
 use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use core_::exec::{Program, Start, check_size};
 use core_::mm::Mm;
 use core_::signal::{Action, SigHand, sig};
 use core_::task::{Cap, Cred, Exit, Restart, Thread, rlimit};
+use core_::time::{Expire, Timer};
 use core_::uaccess::{self, UserPtr};
 use core_::wait::{Interrupt, wait_on};
 use core_::{Errno, Mutex, Result, counters, current};
@@ -107,9 +108,10 @@ fn end_siblings(me: &'static Thread) -> Result<()> {
         .map_err(|_| Errno::EAGAIN)?;
     // Their host threads use the address space until their very last instruction.
     while slots.iter().any(|s| trap::thread::slot_in_use(*s)) {
-        host::process::sched_yield();
+        host::cpu::relax();
     }
     if me.tid() != p.pid {
+        core_::task::maker_renamed(p, me.tid());
         core_::task::TREE.lock().remove_thread(me.tid());
         me.become_leader();
         if let Some(t) = p.threads.lock().first().cloned() {
@@ -123,12 +125,15 @@ fn end_siblings(me: &'static Thread) -> Result<()> {
 fn become_program(me: &Thread, program: &Program) -> Result<Start> {
     let p = &me.process;
     counters::EXECS.add(1);
+    crate::futex::exit_robust_list(me);
     exit::release_tid(me);
     let (cred, secure) = new_cred(me, program);
     let mm = Mm::new();
-    *p.mm.lock() = Some(mm.clone());
-    let (vvar, _, end) = core_::mm::vdso();
-    Mm::unmap_all((vvar, end))?;
+    let old = p.mm.lock().replace(mm.clone());
+    mm.take_over()?;
+    if !core_::mm::spaces::remap::on() && old.is_some_and(|mm| mm.over_table.load(Ordering::Relaxed)) {
+        host::mem::restore_table(trap::guard::in_force() == trap::guard::Guard::Pkey)?;
+    }
     let start = program.load(&mm, &cred, secure, p.rlimit(rlimit::STACK))?;
     me.set_cred(Arc::new(cred));
     // Handlers go, ignored signals stay ignored (signal(7)).
@@ -207,7 +212,9 @@ fn new_cred(me: &Thread, program: &Program) -> (Cred, bool) {
 static MAILBOX: Mutex<BTreeMap<u32, (Arc<Thread>, Program)>> = host::sync::mutex(BTreeMap::new());
 
 /// execve of a vfork child: it runs on its parent's host thread, in its parent's memory. The new program gets a host
-/// process of its own; the host thread goes back to the parent.
+/// process of its own; the host thread goes back to the parent. The supervisor makes that process, because it has next to no memory
+/// to copy: a copy of the caller costs about 40 us for each MiB in use, to be thrown away at once
+/// (docs/decisions/0006-processes-for-exec.md).
 fn elsewhere(program: Program) -> Result<i64> {
     let me = current();
     let old = me.slot();
@@ -216,18 +223,51 @@ fn elsewhere(program: Program) -> Result<i64> {
     MAILBOX.lock().insert(slot, (arc.clone(), program));
     host::thread::set_current(slot, arc);
     trap::context::fresh(slot).reset();
-    if let Err(e) = trap::thread::spawn(Kind::Process, slot, arrive) {
-        MAILBOX.lock().remove(&slot);
-        trap::thread::free_slot(slot);
-        return Err(e);
-    }
+    from_supervisor(slot);
     trap::thread::give_back(old)
+}
+
+/// Slots that wait for the supervisor.
+static WANTED: Mutex<Vec<u32>> = host::sync::mutex(Vec::new());
+/// What calls the supervisor: a timer that is always due.
+static BELL: Mutex<Option<(Timer, Arc<Courier>)>> = host::sync::mutex(None);
+
+struct Courier;
+
+impl Expire for Courier {
+    fn expire(&self, _now: u64) {
+        let slots = core::mem::take(&mut *WANTED.lock());
+        for slot in slots {
+            if trap::thread::spawn(Kind::FirstProcess, slot, arrive).is_ok() {
+                continue;
+            }
+            // Its parent has been told that it runs: it ends as if killed.
+            let work = MAILBOX.lock().remove(&slot);
+            trap::thread::free_slot(slot);
+            let Some((thread, _)) = work else { continue };
+            drop(thread.set_files(core_::fd::FdTable::new()));
+            core_::task::thread_gone(&thread);
+            core_::time::process_gone(&thread.process);
+            core_::task::process_exit(&thread.process, Exit::signal(sig::KILL, false));
+        }
+    }
+}
+
+/// Has the supervisor make the host process of `slot`, whose program is in the mailbox.
+fn from_supervisor(slot: u32) {
+    WANTED.lock().push(slot);
+    let mut bell = BELL.lock();
+    let (timer, courier) = bell.get_or_insert_with(|| (Timer::new(), Arc::new(Courier)));
+    let target: Weak<Courier> = Arc::downgrade(courier);
+    timer.arm(1, target);
 }
 
 /// First code of the host process made by [`elsewhere`].
 extern "C" fn arrive(slot: u64) -> ! {
     let slot = slot as u32;
-    trap::thread::start(slot, true);
+    if !trap::sched::on() {
+        trap::thread::start(slot, true);
+    }
     let work = MAILBOX.lock().remove(&slot);
     if let Some((thread, program)) = work {
         adopt(&thread, slot, &program);

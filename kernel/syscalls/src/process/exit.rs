@@ -64,6 +64,7 @@ pub fn thread_exit(status: Exit) -> ! {
         let files = me.set_files(FdTable::new());
         close_all(files);
         account(me);
+        core_::task::maker_gone(me);
         let p = me.process.clone();
         last = core_::task::thread_gone(me);
         if last {
@@ -111,6 +112,15 @@ pub fn close_all(files: Arc<FdTable>) {
 
 /// Adds the calling thread's times to its process.
 pub fn account(me: &Thread) {
+    if let Some(s) = host::cpu::scheduler() {
+        let resident = me.process.mm.lock().as_ref().map_or(0, |mm| mm.space.lock().table.resident());
+        let mut u = me.process.usage.lock();
+        u.utime_us += s.runtime_ns(me.slot()) / 1000;
+        u.maxrss_kib = u.maxrss_kib.max(resident * 4);
+        return;
+    }
+    // The host brings a thread's own times up to date at its ticks only, some milliseconds apart, but for who asks for the process.
+    let _ = host::process::getrusage(0);
     if let Ok(u) = host::process::getrusage(1) {
         me.process.usage.lock().add(&Usage::from_words(&u));
     }

@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use core_::counters;
 use core_::signal::{Action, SigHand, SigSet, sig};
-use core_::task::{Template, Thread, add_thread, new_process};
+use core_::task::{Cap, Template, Thread, add_thread, new_process};
 use core_::uaccess::UserPtr;
 use core_::{Errno, Result, current};
 use host::sync::Once;
@@ -48,6 +48,8 @@ struct Request {
     child_tid: u64,
     pidfd: u64,
     tls: u64,
+    /// The number that the child must get (clone3 only).
+    set_tid: Option<u32>,
 }
 
 static NEW_PIDFD: Once<fn(Arc<core_::task::Process>) -> Arc<core_::file::File>> = Once::new();
@@ -79,6 +81,10 @@ pub fn vfork(_: &Args) -> Result<i64> {
 /// clone(2): flags, stack, parent_tid, child_tid, tls.
 pub fn clone(a: &Args) -> Result<i64> {
     let flags = a.u64(0) & !0xff & 0xffff_ffff;
+    // Both would write to the same place.
+    if flags & flag::PIDFD != 0 && flags & flag::PARENT_SETTID != 0 {
+        return Err(Errno::EINVAL);
+    }
     clone_(Request {
         flags,
         exit_signal: a.u32(0) & 0xff,
@@ -88,6 +94,7 @@ pub fn clone(a: &Args) -> Result<i64> {
         // PIDFD shares the parent_tid argument in clone(2).
         pidfd: a.u64(2),
         tls: a.u64(4),
+        set_tid: None,
     })
 }
 
@@ -113,15 +120,14 @@ pub fn clone3(a: &Args) -> Result<i64> {
         u64::from_le_bytes(w)
     };
     let (flags, exit_signal, stack, stack_size) = (word(0), word(4), word(5), word(6));
-    if flags & 0xff != 0 || flags & flag::DETACHED != 0 || exit_signal > 64 || (stack == 0) != (stack_size == 0) {
+    if flags & (0xff | flag::DETACHED) != 0 || flags >> 34 != 0 || exit_signal > 64 || (stack == 0) != (stack_size == 0)
+    {
         return Err(Errno::EINVAL);
     }
     if flags & (flag::THREAD | flag::PARENT) != 0 && exit_signal != 0 {
         return Err(Errno::EINVAL);
     }
-    if word(8) != 0 || word(9) != 0 {
-        return Err(counters::missing(435, Errno::EINVAL));
-    }
+    let set_tid = set_tid(word(8), word(9))?;
     if stack != 0 && !layout::user_range_ok(stack, stack_size) {
         return Err(Errno::EFAULT);
     }
@@ -133,7 +139,30 @@ pub fn clone3(a: &Args) -> Result<i64> {
         child_tid: word(2),
         parent_tid: word(3),
         tls: word(7),
+        set_tid,
     })
+}
+
+/// The number that the caller wants its child to have: an array with one number for each pid namespace, innermost first.
+fn set_tid(at: u64, n: u64) -> Result<Option<u32>> {
+    /// MAX_PID_NS_LEVEL.
+    const LEVELS: u64 = 32;
+    if n > LEVELS || (at == 0) != (n == 0) {
+        return Err(Errno::EINVAL);
+    }
+    if n == 0 {
+        return Ok(None);
+    }
+    let pid = UserPtr::<i32>::new(at).read()?;
+    // There is one namespace.
+    if n > 1 || pid < 1 {
+        return Err(Errno::EINVAL);
+    }
+    let cred = current().cred();
+    if !cred.has(Cap::SysAdmin) && !cred.has(Cap::CheckpointRestore) {
+        return Err(Errno::EPERM);
+    }
+    Ok(Some(pid as u32))
 }
 
 fn check(r: &Request) -> Result<()> {
@@ -174,7 +203,7 @@ fn clone_(r: Request) -> Result<i64> {
     if me.process.is_exiting() {
         return Err(Errno::ERESTARTNOINTR);
     }
-    let slot = trap::thread::alloc_slot()?;
+    let slot = trap::thread::alloc_slot().map_err(no_pid)?;
     match build(me, &r, slot) {
         Ok(child) => start(me, &r, child, vfork),
         Err(e) => {
@@ -182,6 +211,14 @@ fn clone_(r: Request) -> Result<i64> {
             Err(e)
         }
     }
+}
+
+/// The machine has no number or no place for one more thread.
+fn no_pid(e: Errno) -> Errno {
+    if e == Errno::EAGAIN {
+        core_::limits::note(core_::limits::Refused::Processes);
+    }
+    e
 }
 
 /// Makes the child's objects and its context; nothing runs yet.
@@ -192,7 +229,7 @@ fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
     let comm = *me.comm.lock();
     let mask = SigSet(me.mask.load(Ordering::Relaxed));
     let (tid, process) = if r.flags & THREAD != 0 {
-        let tid = core_::task::TREE.lock().alloc_pid()?;
+        let tid = core_::task::TREE.lock().take_pid(r.set_tid).map_err(no_pid)?;
         (tid, me.process.clone())
     } else {
         let hand = me.process.sighand.lock().clone();
@@ -214,6 +251,7 @@ fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
         let mm = parent.mm.lock().clone();
         let p = new_process(Template {
             ppid,
+            maker: if r.flags & PARENT != 0 { parent.rel.lock().maker } else { me.tid() },
             pgid: parent.pgid(),
             session: Some(parent.session()),
             sighand,
@@ -223,7 +261,13 @@ fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
             spawn_id: 0,
             origin: parent.origin,
             nice: parent.nice.load(Ordering::Relaxed),
-        })?;
+            pid: r.set_tid,
+        })
+        .map_err(no_pid)?;
+        let cpu = parent.rlimit(core_::task::rlimit::CPU);
+        if cpu != core_::task::rlimit::INFINITY {
+            p.timers.lock().limit_cpu(cpu, &p);
+        }
         p.dumpable.store(parent.dumpable.load(Ordering::Relaxed), Ordering::Relaxed);
         p.oom_score_adj.store(parent.oom_score_adj.load(Ordering::Relaxed), Ordering::Relaxed);
         (p.pid, p)
@@ -232,6 +276,11 @@ fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
     if r.flags & VM == 0 || r.flags & VFORK != 0 {
         *child.altstack.lock() = *me.altstack.lock();
     }
+    child.affinity.store(me.affinity.load(Ordering::Relaxed), Ordering::Relaxed);
+    child.ioprio.store(me.ioprio.load(Ordering::Relaxed), Ordering::Relaxed);
+    let policy = me.policy.load(Ordering::Relaxed);
+    // SCHED_RESET_ON_FORK takes back only what needs privilege, which nobody gets here; the flag itself is not inherited.
+    child.policy.store(policy & !crate::misc::RESET_ON_FORK, Ordering::Relaxed);
     if r.flags & SETTLS != 0 {
         child.start_fs.store(r.tls, Ordering::Relaxed);
     }
@@ -242,6 +291,10 @@ fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
         child.start_settid.store(r.child_tid, Ordering::Relaxed);
     }
     let c = trap::context::fresh(slot);
+    if trap::sched::on() {
+        // The child does not inherit this processor's registers: what a gate call had left in them goes into memory.
+        trap::cpu::make_full(trap::context::current());
+    }
     c.copy_from(trap::context::current());
     c.regs.rax = 0;
     c.regs.orig_rax = u64::MAX;

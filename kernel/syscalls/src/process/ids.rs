@@ -58,7 +58,8 @@ pub fn getsid(a: &Args) -> Result<i64> {
 pub fn setpgid(a: &Args) -> Result<i64> {
     let me = &current().process;
     let (pid, pgid) = (a.int(0), a.int(1));
-    if pgid < 0 {
+    // A negative pid with pgid 0 is a negative pgid first (`kernel/sys.c`).
+    if pgid < 0 || (pgid == 0 && pid < 0) {
         return Err(Errno::EINVAL);
     }
     let tree = TREE.lock();

@@ -50,7 +50,11 @@ pub fn pidfd_send_signal(a: &Args) -> Result<i64> {
     if a.u32(3) != 0 {
         return Err(Errno::EINVAL);
     }
-    let p = process_of(&*current().files().get(a.fd(0))?)?;
+    let file = current().files().get(a.fd(0))?;
+    let p = match file.inode().and_then(|i| i.names_process()) {
+        Some(pid) => TREE.lock().process(pid).ok_or(Errno::ESRCH)?,
+        None => process_of(&file)?,
+    };
     let signo = a.u32(1);
     if signo > 64 {
         return Err(Errno::EINVAL);

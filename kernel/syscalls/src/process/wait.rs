@@ -66,6 +66,9 @@ fn look(which: &Which, options: u32) -> Option<Result<Found>> {
         if options & WALL == 0 && is_clone != (options & WCLONE != 0) {
             continue;
         }
+        if options & WNOTHREAD != 0 && p.rel.lock().maker != current().tid() {
+            continue;
+        }
         any = true;
         let state = *p.state.lock();
         if state == State::Zombie && options & WEXITED != 0 {

@@ -104,7 +104,9 @@ fn boot() {
 fn process() -> Arc<Process> {
     let actions = core::array::from_fn(|_| core_::signal::Action::default());
     let p = new_process(Template {
+        pid: None,
         ppid: 0,
+        maker: 0,
         pgid: 0,
         session: None,
         sighand: Arc::new(core_::signal::SigHand::new(actions)),

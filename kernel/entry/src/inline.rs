@@ -9,20 +9,18 @@
 //! In the first form the jump's last two bytes are `0f 05`: a jump to the old `syscall` still traps. Other sites go on
 //! trapping. A text is copied and patched as a whole once calls from it have trapped often enough ([`core_::text`]).
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 use core_::counters;
-use core_::mm::flag;
+use core_::mm::{flag, wx};
 use core_::task::Thread;
 use core_::text::{self, Key};
-use trap::stub::{self, Tail};
-
-/// Whether this machine patches (`inline`) or only traps (`host`).
-pub static ENABLED: AtomicBool = AtomicBool::new(false);
+use trap::monitor::stub::{self, Tail};
+use trap::monitor::{self, Monitor};
 
 /// A system call trapped at the instruction before `rip`: makes its text a patched one if that pays.
 #[cold]
 pub fn consider(me: &Thread, rip: u64) {
-    if !ENABLED.load(Ordering::Relaxed) {
+    if monitor::in_force() != Monitor::Inline {
         return;
     }
     // Other threads may stand right behind a `syscall` whose neighbour instruction a patch takes away. They go on trapping;
@@ -31,12 +29,17 @@ pub fn consider(me: &Thread, rip: u64) {
         return;
     }
     let Some(mm) = me.process.mm.lock().clone() else { return };
+    if mm.over_table.load(Ordering::Relaxed) {
+        return;
+    }
     let mut s = mm.space.lock();
     let Some((start, v)) = s.areas.find(rip - 1) else { return };
     let plain = v.flags & flag::TYPE == flag::PRIVATE
         && v.prot == flag::PROT_READ | flag::PROT_EXEC
         && !v.patched
-        && !v.partial;
+        && !v.partial
+        // Written to since it was mapped: the copy would be another text.
+        && v.flags & flag::ACCOUNT == 0;
     let Some(m) = v.mapping.as_ref().filter(|_| plain) else { return };
     let Some(file) = m.file.ops().text_identity(&m.file) else { return };
     let key = Key { file, offset: v.offset, start, len: v.end - start };
@@ -50,8 +53,11 @@ pub fn consider(me: &Thread, rip: u64) {
             if core_::exec::read_file(&m.file, key.offset, &mut bytes).is_err() {
                 return;
             }
+            if wx::on() && text::neutralise(&mut bytes, key.start).is_none() {
+                return;
+            }
             patch(&mut bytes, key.start);
-            if !text::keep(&key, &bytes) {
+            if wx::on() && !lib::opcodes::clean(&bytes) || !text::keep(&key, &bytes) {
                 return;
             }
             match text::lookup(&key) {
@@ -60,10 +66,7 @@ pub fn consider(me: &Thread, rip: u64) {
             }
         }
     };
-    // Private: an application that makes its text writable gets its own copy, never everybody's.
-    let how = flag::PRIVATE | flag::FIXED;
-    if host::mem::mmap(start, key.len, flag::PROT_READ | flag::PROT_EXEC, how, host::ram::fd(), ram).is_ok() {
-        s.areas.set_patched(start);
+    if mm.install_text(&mut s, start, key.len, ram).is_ok() {
         drop(s);
         let regs = &mut trap::context::current().regs;
         regs.rip = moved(regs.rip);
@@ -79,6 +82,9 @@ pub fn moved(rip: u64) -> u64 {
         Err(_) => rip,
     }
 }
+
+/// As [`patch`], for copies that are made for another reason.
+pub static FOR_COPIES: text::Patch = patch;
 
 /// Patches all sites of a text that will be executed at address `start`.
 fn patch(text: &mut [u8], start: u64) {

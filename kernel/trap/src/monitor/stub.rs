@@ -1,6 +1,6 @@
 //! Patched system-call sites: the jump table and the stubs it points to.
 //!
-//! A site becomes `jmp *[slot]` (`entry::patch` says which); the slot points to a stub that knows the number and the
+//! A site becomes `jmp *[slot]` (`entry::inline` says which); the slot points to a stub that knows the number and the
 //! return address and jumps to the gate.
 
 use abi::layout;
@@ -23,11 +23,7 @@ pub enum Tail {
 /// application goes on at `next`. Returns the slot's address, which goes into the patched instruction; None when all
 /// slots are used.
 pub fn make(nr: Option<u32>, next: u64, tail: Tail) -> Option<u32> {
-    let n = USED.fetch_add(1, Ordering::Relaxed) as usize;
-    if n >= layout::MAX_STUBS {
-        USED.store(layout::MAX_STUBS as u32, Ordering::Relaxed);
-        return None;
-    }
+    let n = reserve()?;
     let stub = layout::STUBS + n as u64 * layout::STUB_SIZE;
     let mut code = [0xcc_u8; layout::STUB_SIZE as usize];
     let mut at = 0;
@@ -65,13 +61,44 @@ pub fn make(nr: Option<u32>, next: u64, tail: Tail) -> Option<u32> {
         put(&[0xff, 0x25, 0, 0, 0, 0]); // jmp *next
         put(&next.to_le_bytes());
     }
+    publish(n, &code)?;
+    Some((layout::JUMP_TABLE + n as u64 * 8) as u32)
+}
+
+/// Takes a stub and its slot.
+fn reserve() -> Option<usize> {
+    let n = USED.fetch_add(1, Ordering::Relaxed) as usize;
+    if n >= layout::MAX_STUBS {
+        USED.store(layout::MAX_STUBS as u32, Ordering::Relaxed);
+        return None;
+    }
+    Some(n)
+}
+
+/// Writes stub `n`. None where an address or a constant in it, which an application chose, would make it an instruction that opens
+/// the guard (A1): the stub stays unused.
+fn publish(n: usize, code: &[u8; layout::STUB_SIZE as usize]) -> Option<u64> {
+    if !lib::opcodes::clean(code) {
+        return None;
+    }
+    let stub = layout::STUBS + n as u64 * layout::STUB_SIZE;
     let alias = layout::JUMP_ALIAS + layout::JUMP_TABLE_SIZE + n as u64 * layout::STUB_SIZE;
     // SAFETY: the alias of stub n, mapped by boot; nobody jumps there before the slot is set.
     unsafe { core::ptr::copy_nonoverlapping(code.as_ptr(), alias as *mut u8, code.len()) };
     // SAFETY: the alias of slot n, aligned, mapped by boot.
     let slot = unsafe { &*((layout::JUMP_ALIAS + n as u64 * 8) as *const AtomicU64) };
     slot.store(stub, Ordering::SeqCst);
-    Some((layout::JUMP_TABLE + n as u64 * 8) as u32)
+    Some(stub)
+}
+
+/// Makes a stub that executes `code` and goes on at `next`; its address.
+pub fn displaced(code: &[u8], next: u64) -> Option<u64> {
+    let mut all = [0xcc_u8; layout::STUB_SIZE as usize];
+    let n = code.len();
+    all.get_mut(..n)?.copy_from_slice(code);
+    all.get_mut(n..n + 6)?.copy_from_slice(&[0xff, 0x25, 0, 0, 0, 0]); // jmp *next
+    all.get_mut(n + 6..n + 14)?.copy_from_slice(&next.to_le_bytes());
+    publish(reserve()?, &all)
 }
 
 /// Where a call that trapped before its site was patched goes on. `site` are the 7 bytes from the old `syscall` on: where a

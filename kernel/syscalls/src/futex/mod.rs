@@ -1,16 +1,22 @@
-//! futex(2): the host's futexes on the application's own memory, so that a private futex costs what it costs natively.
+//! futex(2): the host's futexes on the application's own memory, so that a private futex costs what it costs natively; under
+//! `remap` spaces the guest kernel's own ([`queues`]).
 //!
 //! Words that carry thread numbers (robust lists; priority inheritance) hold the guest's numbers, which the host does not know:
-//! robust lists are walked here, priority inheritance is not there yet.
+//! robust lists are walked here, locks that carry their owner's number are in `futex_pi`.
+
+mod multiple;
+mod queues;
 
 use crate::Args;
 use abi::layout;
 use core::sync::atomic::Ordering;
+use core_::mm::spaces::remap;
 use core_::task::Thread;
 use core_::uaccess::UserPtr;
 use core_::wait::Interrupt;
-use core_::{Errno, Result, counters, current};
+use core_::{Errno, Result, current};
 use host::user_futex as host_futex;
+pub use multiple::futex_waitv;
 
 const WAIT: u32 = 0;
 const WAKE: u32 = 1;
@@ -19,11 +25,17 @@ const CMP_REQUEUE: u32 = 4;
 const WAKE_OP: u32 = 5;
 const WAIT_BITSET: u32 = 9;
 const WAKE_BITSET: u32 = 10;
-const PRIVATE: u32 = 128;
-const CLOCK_REALTIME: u32 = 256;
+const LOCK_PI: u32 = 6;
+const UNLOCK_PI: u32 = 7;
+const TRYLOCK_PI: u32 = 8;
+const WAIT_REQUEUE_PI: u32 = 11;
+const CMP_REQUEUE_PI: u32 = 12;
+pub(crate) const LOCK_PI2: u32 = 13;
+pub(crate) const PRIVATE: u32 = 128;
+pub(crate) const CLOCK_REALTIME: u32 = 256;
 const CMD_MASK: u32 = !(PRIVATE | CLOCK_REALTIME);
 
-fn word(addr: u64) -> Result<u64> {
+pub(crate) fn word(addr: u64) -> Result<u64> {
     if addr % 4 != 0 {
         return Err(Errno::EINVAL);
     }
@@ -34,6 +46,10 @@ fn word(addr: u64) -> Result<u64> {
 pub fn futex(a: &Args) -> Result<i64> {
     let op = a.u32(1);
     let cmd = op & CMD_MASK;
+    // The clock is a choice only of the forms with absolute times.
+    if op & CLOCK_REALTIME != 0 && !matches!(cmd, WAIT_BITSET | WAIT_REQUEUE_PI | LOCK_PI2) {
+        return Err(Errno::ENOSYS);
+    }
     match cmd {
         WAIT | WAIT_BITSET => wait(a, op, cmd),
         WAKE | WAKE_BITSET => {
@@ -41,13 +57,32 @@ pub fn futex(a: &Args) -> Result<i64> {
             if cmd == WAKE_BITSET && a.u32(5) == 0 {
                 return Err(Errno::EINVAL);
             }
+            let bits = if cmd == WAKE { u32::MAX } else { a.u32(5) };
+            if remap::on() {
+                return queues::wake(addr, op & PRIVATE != 0, a.int(2).max(1) as u64, bits);
+            }
             host_futex::other(addr, op, a.u64(2), 0, 0, a.u64(5))
         }
         REQUEUE | CMP_REQUEUE | WAKE_OP => {
             let (one, two) = (word(a.u64(0))?, word(a.u64(4))?);
+            if remap::on() {
+                let (private, wake, more) = (op & PRIVATE != 0, u64::from(a.u32(2)), u64::from(a.u32(3)));
+                if cmd != WAKE_OP && (a.int(2) < 0 || a.int(3) < 0) {
+                    return Err(Errno::EINVAL);
+                }
+                return match cmd {
+                    WAKE_OP => queues::wake_op(one, two, private, wake, more, a.u32(5)),
+                    CMP_REQUEUE => queues::requeue(one, two, private, wake, more, Some(a.u32(5))),
+                    _ => queues::requeue(one, two, private, wake, more, None),
+                };
+            }
             host_futex::other(one, op, a.u64(2), a.u64(3), two, a.u64(5))
         }
-        6 | 7 | 8 | 11 | 12 | 13 => Err(counters::missing(202, Errno::ENOSYS)),
+        LOCK_PI | LOCK_PI2 => crate::futex_pi::lock(a, op, cmd),
+        UNLOCK_PI => crate::futex_pi::unlock(a, op),
+        TRYLOCK_PI => crate::futex_pi::try_lock(a),
+        WAIT_REQUEUE_PI => crate::futex_pi::wait_requeue(a, op),
+        CMP_REQUEUE_PI => crate::futex_pi::cmp_requeue(a, op),
         _ => Err(Errno::ENOSYS),
     }
 }
@@ -85,7 +120,7 @@ fn wait(a: &Args, op: u32, cmd: u32) -> Result<i64> {
             })
             .inspect_err(|_| remember(me, a, op, cmd, deadline, bits));
         }
-        match host_futex::wait(addr, host_op, a.u32(2), deadline.as_ref(), bits) {
+        match wait_once(addr, host_op, a.u32(2), deadline.as_ref(), bits) {
             Err(Errno::EINTR) => {}
             r => {
                 me.end_interruptible();
@@ -93,6 +128,19 @@ fn wait(a: &Args, op: u32, cmd: u32) -> Result<i64> {
             }
         }
     }
+}
+
+/// One wait, which `EINTR` ends as soon as the thread has work. `deadline` is absolute, on the clock that `op` says.
+pub(super) fn wait_once(addr: u64, op: u32, val: u32, deadline: Option<&[i64; 2]>, bits: u32) -> Result<i64> {
+    if !remap::on() {
+        return host_futex::wait(addr, op, val, deadline, bits);
+    }
+    let clock = i32::from(op & CLOCK_REALTIME == 0);
+    let deadline = match deadline {
+        None => None,
+        Some([s, ns]) => Some(core_::time::to_monotonic(clock, s.saturating_mul(1_000_000_000).saturating_add(*ns))?),
+    };
+    queues::wait(addr, op & PRIVATE != 0, val, deadline, bits)
 }
 
 fn remember(me: &Thread, a: &Args, op: u32, cmd: u32, deadline: Option<[i64; 2]>, bitset: u32) {
@@ -120,7 +168,7 @@ pub fn resume(addr: u64, val: u32, flags: u32, deadline: (i64, i64), bitset: u32
             *me.restart.lock() = core_::task::Restart::Futex { addr, val, flags, deadline, bitset };
             return Err(Errno::ERESTART_RESTARTBLOCK);
         }
-        match host_futex::wait(word(addr)?, WAIT_BITSET | flags, val, Some(&[deadline.0, deadline.1]), bitset) {
+        match wait_once(word(addr)?, WAIT_BITSET | flags, val, Some(&[deadline.0, deadline.1]), bitset) {
             Err(Errno::EINTR) => {}
             r => {
                 me.end_interruptible();
@@ -130,11 +178,33 @@ pub fn resume(addr: u64, val: u32, flags: u32, deadline: (i64, i64), bitset: u32
     }
 }
 
+/// Wakes up to `n` waiters at an application address; `private` is 0 or the flag.
+///
+/// # Errors
+/// The host's.
+pub(super) fn wake_some(addr: u64, private: u32, n: u32) -> Result<i64> {
+    if remap::on() {
+        return queues::wake(addr, private != 0, u64::from(n), u32::MAX);
+    }
+    host_futex::other(addr, WAKE | private, u64::from(n), 0, 0, 0)
+}
+
+/// Wakes up to `n` waiters at `addr` where its word still is `expected`; how many.
+///
+/// # Errors
+/// `EAGAIN` where the word is another.
+pub(super) fn wake_if(addr: u64, two: u64, private: u32, n: u32, expected: u32) -> Result<i64> {
+    if remap::on() {
+        return queues::requeue(addr, two, private != 0, u64::from(n), 0, Some(expected));
+    }
+    host_futex::other(addr, CMP_REQUEUE | private, u64::from(n), 0, two, u64::from(expected))
+}
+
 /// Wakes up to `n` waiters at an application address, private and shared.
 pub fn wake_address(addr: u64, n: u32) {
     if let Ok(addr) = word(addr) {
-        let _ = host_futex::other(addr, WAKE, u64::from(n), 0, 0, 0);
-        let _ = host_futex::other(addr, WAKE | PRIVATE, u64::from(n), 0, 0, 0);
+        let _ = wake_some(addr, 0, n);
+        let _ = wake_some(addr, PRIVATE, n);
     }
 }
 

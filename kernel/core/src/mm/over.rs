@@ -1,0 +1,52 @@
+//! Programs that lie where the jump table is in other address spaces: large ones at fixed addresses.
+
+use super::map::page_up;
+use super::{Mapping, Mm, Vma, flag, spaces};
+use crate::file::{File, MapKind};
+use crate::{Errno, Result};
+use abi::layout;
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
+
+impl Mm {
+    /// Maps a private segment of a program at an address that the jump table has in other address spaces.
+    ///
+    /// # Errors
+    /// `ENOMEM`; `ENOEXEC` where the file's pages are not one run.
+    pub fn map_over_table(&self, start: u64, len: u64, prot: u32, file: Option<(Arc<File>, u64)>) -> Result<()> {
+        let len = page_up(len).filter(|l| layout::user_range_ok(start, *l)).ok_or(Errno::ENOMEM)?;
+        self.check_limits(len, prot, flag::PRIVATE)?;
+        spaces::mmu().before_table(self);
+        let mut s = self.space.lock();
+        let mut v = Vma {
+            end: start + len,
+            prot,
+            flags: flag::PRIVATE,
+            mapping: None,
+            offset: 0,
+            partial: false,
+            patched: false,
+            shared: None,
+        };
+        if let Some((file, off)) = file {
+            let extents = file.ops().map_extents(&file, off, len, MapKind::Read)?;
+            let [(fd, at)] = extents
+                .iter()
+                .filter(|e| e.offset == off && e.len >= len)
+                .filter_map(|e| e.host)
+                .collect::<alloc::vec::Vec<_>>()[..]
+            else {
+                return Err(Errno::ENOEXEC);
+            };
+            v.offset = off;
+            spaces::mmu().over_table(&s, start, &mut v, Some((&file, fd, at)))?;
+            v.mapping = Some(Mapping::new(file));
+        } else {
+            v.flags |= flag::ANONYMOUS;
+            spaces::mmu().over_table(&s, start, &mut v, None)?;
+        }
+        self.over_table.store(true, Ordering::Relaxed);
+        s.areas.insert(start, v);
+        Ok(())
+    }
+}

@@ -1,0 +1,66 @@
+//! ioprio_get(2), ioprio_set(2): kept and shown; the host schedules as it likes.
+
+use crate::Args;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+use core_::task::{Cap, TREE};
+use core_::{Errno, Result, current};
+
+const PROCESS: i32 = 1;
+const GROUP: i32 = 2;
+const USER: i32 = 3;
+const CLASS_SHIFT: u32 = 13;
+
+/// The threads that `which` and `who` name.
+fn threads(which: i32, who: i32) -> Result<Vec<alloc::sync::Arc<core_::task::Thread>>> {
+    let me = current();
+    let tid = if who == 0 { me.tid() } else { who as u32 };
+    let tree = TREE.lock();
+    let found: Vec<_> = match which {
+        // As everywhere in Linux's scheduling, a process is named by each of its threads.
+        PROCESS => tree.thread(tid).into_iter().collect(),
+        GROUP => {
+            let group = if who == 0 { me.process.pgid() } else { who as u32 };
+            tree.group(group).iter().filter_map(|p| p.any_thread()).collect()
+        }
+        USER => {
+            let uid = if who == 0 { me.cred().uid } else { who as u32 };
+            tree.all().iter().filter_map(|p| p.any_thread()).filter(|t| t.cred().uid == uid).collect()
+        }
+        _ => return Err(Errno::EINVAL),
+    };
+    if found.is_empty() { Err(Errno::ESRCH) } else { Ok(found) }
+}
+
+/// ioprio_set(2).
+pub fn ioprio_set(a: &Args) -> Result<i64> {
+    let value = a.u32(2);
+    let me = current().cred();
+    match value >> CLASS_SHIFT {
+        // No class has no level.
+        0 if value != 0 => return Err(Errno::EINVAL),
+        0 | 2 | 3 => {}
+        // Real time.
+        1 if me.has(Cap::SysNice) || me.has(Cap::SysAdmin) => {}
+        1 => return Err(Errno::EPERM),
+        _ => return Err(Errno::EINVAL),
+    }
+    for t in threads(a.int(0), a.int(1))? {
+        let uid = t.cred().uid;
+        if uid != me.euid && uid != me.uid && !me.has(Cap::SysNice) {
+            return Err(Errno::EPERM);
+        }
+        t.ioprio.store(value, Ordering::Relaxed);
+    }
+    Ok(0)
+}
+
+/// ioprio_get(2): of several, the best: a class before the next one, no class last.
+pub fn ioprio_get(a: &Args) -> Result<i64> {
+    let all = threads(a.int(0), a.int(1))?;
+    let values = all.iter().map(|t| t.ioprio.load(Ordering::Relaxed));
+    // Asked of several, what has none counts as best-effort in the middle (`ioprio_best`).
+    const MIDDLE: u32 = 2 << CLASS_SHIFT | 4;
+    let best = if a.int(0) == PROCESS { values.min() } else { values.map(|v| if v == 0 { MIDDLE } else { v }).min() };
+    best.map(i64::from).ok_or(Errno::ESRCH)
+}

@@ -1,0 +1,46 @@
+// Scheduling policies and I/O priorities: what was set is what is shown (sched(7), ioprio_set(2)).
+#include "guest.h"
+
+#define IOPRIO(class, level) ((class) << 13 | (level))
+enum { PROCESS = 1, GROUP, USER };
+
+static long get(int which, int who) { return syscall(SYS_ioprio_get, which, who); }
+static long set(int which, int who, int value) { return syscall(SYS_ioprio_set, which, who, value); }
+
+static void tests(void) {
+    struct sched_param zero = {0}, one = {1};
+    SHOW(get(PROCESS, 0));
+    for (int level = 0; level < 8; level += 7) {
+        SHOW(set(PROCESS, 0, IOPRIO(2, level)));
+        SHOW(get(PROCESS, 0));
+    }
+    say_status("inherited", CHILD(SHOW(get(PROCESS, 0))));
+    SHOW(set(PROCESS, 0, IOPRIO(3, 0)));
+    SHOW(get(PROCESS, getpid()));
+    SHOW(set(PROCESS, 0, IOPRIO(1, 2)));
+    SHOW(get(PROCESS, 0));
+    SHOW(set(PROCESS, 0, IOPRIO(0, 1)));
+    SHOW(set(PROCESS, 0, IOPRIO(4, 0)));
+    SHOW(set(9, 0, 0));
+    SHOW(get(9, 0));
+    SHOW(get(PROCESS, 99999999));
+    SHOW(set(PROCESS, 0, 0));
+    SHOW(get(PROCESS, 0));
+    say_status("own group", CHILD(setpgid(0, 0); SHOW(get(GROUP, 0)); SHOW(set(GROUP, 0, IOPRIO(2, 6))); SHOW(get(GROUP, 0))));
+    say_status("unprivileged", CHILD(CHECK(setresuid(1234, 1234, 1234) == 0); SHOW(set(PROCESS, 0, IOPRIO(2, 1))); SHOW(set(PROCESS, 0, IOPRIO(1, 1)));
+                                     SHOW(set(PROCESS, getppid(), IOPRIO(2, 1))); SHOW(get(PROCESS, getppid()))));
+
+    SHOW(sched_getscheduler(0));
+    SHOW(sched_setscheduler(0, SCHED_BATCH, &zero));
+    SHOW(sched_getscheduler(0));
+    say_status("inherited", CHILD(SHOW(sched_getscheduler(0))));
+    SHOW(sched_setscheduler(0, SCHED_BATCH, &one));
+    SHOW(sched_setscheduler(0, SCHED_IDLE | SCHED_RESET_ON_FORK, &zero));
+    SHOW(sched_getscheduler(0));
+    say_status("flag not inherited", CHILD(SHOW(sched_getscheduler(0) & SCHED_RESET_ON_FORK)));
+    SHOW(sched_setscheduler(0, 77, &zero));
+    SHOW(sched_getscheduler(-1));
+
+    SHOW(syscall(SYS_reboot, 1, 2, 3, NULL));
+    say_status("unprivileged", CHILD(CHECK(setresuid(1234, 1234, 1234) == 0); SHOW(syscall(SYS_reboot, 1, 2, 3, NULL))));
+}

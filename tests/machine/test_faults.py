@@ -1,0 +1,114 @@
+"""Result.fault: what the machine's limits did to a command."""
+
+import os
+import pathlib
+
+import pytest
+
+import lodger
+from lodger.config.machine import machine_config
+from programs import CACHE, build
+
+GREEDY = ["python3", "-c", "x = bytearray(1 << 30); x[::4096] = b'x' * (1 << 18)"]
+THREADS = """
+import threading
+threading.stack_size(1 << 18)
+end = threading.Event()
+try:
+    for _ in range(50): threading.Thread(target=end.wait).start()
+finally:
+    end.set()
+"""
+
+
+@pytest.fixture
+def small(kernel):
+    CACHE.mkdir(mode=0o700, exist_ok=True)
+    with lodger.VM(memory="128M", pids=20, volumes={str(CACHE): "/programs:ro"}) as vm:
+        yield vm
+
+
+@pytest.fixture(scope="module")
+def giant():
+    return build(pathlib.Path(__file__).parent / "giant.c")
+
+
+def test_memory_used_up(small):
+    done = small.run(GREEDY)
+    assert (done.returncode, done.fault) == (1, "oom") and b"MemoryError" in done.stderr
+    done = small.sh(f'{GREEDY[0]} {GREEDY[1]} "{GREEDY[2]}"; exit 3')
+    assert (done.returncode, done.fault) == (3, "oom")
+    assert small.run(["false"]).fault is None, "a fault of one command became another's"
+
+
+@pytest.mark.matrix
+def test_memory_is_the_machines(small):
+    """What one command holds, another can not have; when it is gone, it can."""
+    # Where a page of an application is a frame of the memory file there is just that memory (docs/decisions/0004-memory-limit.md).
+    most, more = (60, 60) if machine_config().spaces == "remap" else (300, 200)
+    hold = f"import mmap, sys; m = mmap.mmap(-1, {most} << 20, mmap.MAP_PRIVATE); print('holds', flush=True); sys.stdin.read()"
+    first = small.popen(["python3", "-c", hold], stdin=lodger.PIPE, stdout=lodger.PIPE)
+    assert first.stdout.readline() == b"holds\n"
+    take = ["python3", "-c", f"x = bytearray({more} << 20)"]
+    assert small.run(take).fault == "oom"
+    first.communicate()
+    assert (first.returncode, first.fault) == (0, None)
+    assert small.run(take, check=True).fault is None
+
+
+@pytest.mark.matrix
+def test_processes_used_up(small):
+    done = small.run(["python3", "-c", THREADS])
+    assert (done.returncode, done.fault) == (1, "pids") and b"can't start new thread" in done.stderr
+    done = small.run(["dash", "-c", "for i in $(seq 50); do sleep 9 >/dev/null 2>&1 & done"])
+    assert done.returncode != 0 and done.fault == "pids"
+
+
+def test_a_limit_that_was_coped_with_is_no_fault(small):
+    done = small.run(["python3", "-c", "try: bytearray(1 << 30)\nexcept MemoryError: print('coped')"])
+    assert (done.stdout, done.returncode, done.fault) == (b"coped\n", 0, None)
+    done = small.sh("ulimit -v 100000; python3 -c 'bytearray(1 << 30)'")
+    assert done.returncode != 0 and done.fault is None, "the program's own limit is not the machine's"
+
+
+def test_check_tells_of_the_fault(small):
+    with pytest.raises(lodger.CommandError, match="oom"):
+        small.run(GREEDY, check=True)
+
+
+def test_giant_mapping(small, giant, oracle):
+    """Address space without reservation works as on the host; using up what the machine has kills."""
+    oracle([str(giant)], status=0, vm=lodger_vm_with(small, giant))
+    done = small.run([f"/programs/{giant.name}", "fill"])
+    assert (done.returncode, done.fault) == (-9, "oom")
+    done = small.sh(f"/programs/{giant.name} fill; echo $?; exit 1")
+    assert (done.stdout, done.fault) == (b"137\n", "oom")
+    assert small.run(["true"]).returncode == 0
+
+
+def lodger_vm_with(vm, program):
+    """The oracle runs one path on both sides."""
+    vm.sh(f"mkdir -p {program.parent} && cp /programs/{program.name} {program}", check=True)
+    return vm
+
+
+def test_cli_says_which_limit(cli):
+    done = cli("run", "--guard", "none", "--memory", "128M", *GREEDY)
+    assert done.returncode == 1 and b"--memory" in done.stderr.splitlines()[-1], done.stderr
+    done = cli("run", "--guard", "none", "--pids", "20", "python3", "-c", THREADS)
+    assert done.returncode == 1 and b"--pids" in done.stderr.splitlines()[-1], done.stderr
+
+
+def test_processors_are_the_machines(kernel):
+    """``cpus`` bounds what a VM may take of the host, whatever its guest asks for."""
+    with lodger.VM(cpus=1) as vm:
+        supervisor = vm._machine.channel.connection.child.pid
+        script = "taskset -p ffff $$ >&2; nproc; read x"
+        command = vm.popen(["sh", "-c", script], stdin=lodger.PIPE, stdout=lodger.PIPE, stderr=lodger.DEVNULL)
+        try:
+            assert command.stdout.readline() == b"1\n"
+            children = pathlib.Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+            seen = [len(os.sched_getaffinity(p)) for p in map(int, children) if os.path.exists(f"/proc/{p}")]
+            assert seen and set(seen) == {1} and len(os.sched_getaffinity(supervisor)) == 1
+        finally:
+            command.communicate(b"\n")
