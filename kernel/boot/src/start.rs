@@ -92,6 +92,9 @@ fn machine(initial: &Initial) -> ! {
     }
     core_::counters::BORN.set_once(host::time::monotonic_ns());
     core_::counters::BORN_TICKS.set_once(host::thread::ticks());
+    if boot.flags & wire::FLAG_DEBUG != 0 {
+        core_::log::copy_to_stderr();
+    }
     entry::run::COUNT_CALLS.store(boot.flags & wire::FLAG_COUNT != 0, Ordering::Relaxed);
     if boot.guard == wire::GUARD_PKEY {
         core_::mm::wx::enable();
@@ -108,6 +111,10 @@ fn machine(initial: &Initial) -> ! {
     host::thread::set_gs(slot);
     trap::thread::set_altstack(slot);
     host::thread::set_ready();
+    core_::log::line(5, format_args!("Linux version {} {}", syscalls::misc::RELEASE, syscalls::misc::VERSION));
+    let spaces = if boot.spaces == wire::SPACES_REMAP { "remap" } else { "multi" };
+    let (guard, pages) = (trap::guard::in_force(), boot.memory / abi::layout::PAGE);
+    core_::log::line(6, format_args!("machine: monitor {monitor:?}, guard {guard:?}, spaces {spaces}, {pages} pages"));
     let vm = Vm::new(boot, born);
     VM.set(alloc::boxed::Box::leak(alloc::boxed::Box::new(vm)));
     trap::thread::switch_to_slot(slot, supervise, 0)

@@ -2,7 +2,6 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
 use core_::counters;
 use core_::task::Thread;
 use core_::uaccess::UserPtr;
@@ -58,7 +57,7 @@ pub fn execute(me: &Thread) -> Outcome {
             },
         },
         // Where the program lies over the stubs they can not be reached.
-        Meaning::Code(_) if mm.over_table.load(Ordering::Relaxed) => return Outcome::Illegal,
+        Meaning::Code(_) if mm.lies_over_table() => return Outcome::Illegal,
         Meaning::Code(code) => match stub_for(rip, &bytes[..len], &code, next) {
             Some(at) => at,
             None => return Outcome::Illegal,

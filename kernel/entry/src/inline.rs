@@ -29,7 +29,7 @@ pub fn consider(me: &Thread, rip: u64) {
         return;
     }
     let Some(mm) = me.process.mm.lock().clone() else { return };
-    if mm.over_table.load(Ordering::Relaxed) {
+    if mm.lies_over_table() {
         return;
     }
     let mut s = mm.space.lock();

@@ -65,7 +65,7 @@ fn act(me: &'static Thread, info: &SigInfo) -> bool {
     match action.handler {
         Action::IGN => false,
         Action::DFL => {
-            default(me, info.signo);
+            default(me, info);
             false
         }
         _ => {
@@ -77,7 +77,8 @@ fn act(me: &'static Thread, info: &SigInfo) -> bool {
     }
 }
 
-fn default(me: &'static Thread, signo: u32) {
+fn default(me: &'static Thread, info: &SigInfo) {
+    let signo = info.signo;
     match default_action(signo) {
         Default_::Ignore | Default_::Continue => {}
         Default_::Stop => {
@@ -88,8 +89,33 @@ fn default(me: &'static Thread, signo: u32) {
             }
             stop(me, signo);
         }
-        Default_::Terminate | Default_::Core => exit::group_exit(Exit::signal(signo, false)),
+        Default_::Terminate | Default_::Core => {
+            log_fault(me, info);
+            exit::group_exit(Exit::signal(signo, false))
+        }
     }
+}
+
+/// Notes an exception that ends a process, as Linux does (arch/x86/mm/fault.c, `show_signal_msg`).
+fn log_fault(me: &Thread, info: &SigInfo) {
+    let what = match info.signo {
+        sig::SEGV => "segfault",
+        sig::BUS => "bus error",
+        sig::ILL => "invalid opcode",
+        sig::FPE => "divide error",
+        sig::TRAP => "trap",
+        _ => return,
+    };
+    // Sent by somebody.
+    if info.code <= 0 {
+        return;
+    }
+    let (error, _, addr) = me.take_fault();
+    let comm = *me.comm.lock();
+    let comm = comm.split(|c| *c == 0).next().unwrap_or_default().escape_ascii();
+    let regs = &context::current().regs;
+    let (pid, ip, sp) = (me.tid(), regs.rip, regs.rsp);
+    core_::log::line(6, format_args!("{comm}[{pid}]: {what} at {addr:x} ip {ip:x} sp {sp:x} error {error:x}"));
 }
 
 /// Stops the whole process.

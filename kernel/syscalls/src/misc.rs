@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core_::task::{Cap, Process, Rlimit, TREE, Thread, rlimit};
 use core_::uaccess::{self, UserPtr};
-use core_::{Errno, Mutex, Result, counters, current};
+use core_::{Errno, Mutex, Result, counters, current, log};
 
 /// Release that glibc and musl accept; the version line says what it really is.
 pub const RELEASE: &str = "6.6.0-lodger";
@@ -225,12 +225,28 @@ pub fn personality(a: &Args) -> Result<i64> {
     }
 }
 
-/// syslog(2): an empty kernel log.
+/// syslog(2). A console level is accepted and of no effect: nothing is printed on a console.
 pub fn syslog(a: &Args) -> Result<i64> {
-    match a.int(0) {
-        9 | 10 => Ok(0),
-        _ if !current().cred().has(Cap::SysAdmin) => Err(Errno::EPERM),
-        0..=8 => Ok(0),
+    let give = |text: &[u8]| uaccess::write_bytes(a.u64(1), text).map(|()| text.len() as i64);
+    let room = || match (a.u64(1), a.int(2)) {
+        (0, _) | (_, i32::MIN..=-1) => Err(Errno::EINVAL),
+        (_, n) => Ok(n as usize),
+    };
+    let (action, privileged) = (a.int(0), current().cred().has(Cap::SysAdmin));
+    match action {
+        3 => room().and_then(|n| give(&log::last(n, false))),
+        10 => Ok(log::SIZE as i64),
+        0..=9 if !privileged => Err(Errno::EPERM),
+        // Where nobody has anything to say, Linux waits; readers of this log are told that it is at its end.
+        2 => room().and_then(|n| give(&log::read(n))),
+        4 => room().and_then(|n| give(&log::last(n, true))),
+        5 => {
+            log::clear();
+            Ok(0)
+        }
+        8 if !(1..=8).contains(&a.int(2)) => Err(Errno::EINVAL),
+        0 | 1 | 6..=8 => Ok(0),
+        9 => Ok(log::unread() as i64),
         _ => Err(Errno::EINVAL),
     }
 }

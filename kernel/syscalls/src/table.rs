@@ -166,7 +166,7 @@ table! {
     100 times(buf: Ptr) crate::misc::times Full "";
     101 ptrace() missing Missing "";
     102 getuid() crate::cred::getuid Full "";
-    103 syslog(type: Int, buf: Ptr, len: Int) crate::misc::syslog Full "";
+    103 syslog(type: Int, buf: Ptr, len: Int) crate::misc::syslog Partial "reading does not wait for lines to come";
     104 getgid() crate::cred::getgid Full "";
     105 setuid(uid: Int) crate::cred::setuid Full "";
     106 setgid(gid: Int) crate::cred::setgid Full "";

@@ -4,7 +4,6 @@ use super::{Mm, Space, flag, spaces};
 use crate::signal::{code, sig};
 use crate::{Errno, Result};
 use abi::layout;
-use core::sync::atomic::Ordering;
 
 /// What a fault comes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,7 +54,7 @@ impl Mm {
     /// Looks at a fault at `addr`; `err` is the processor's page-fault error code (bit 1 write, bit 4 instruction fetch).
     pub fn fault(&self, addr: u64, err: u64) -> FaultResult {
         let segv = |c| FaultResult::Signal(sig::SEGV, c);
-        let over_table = self.over_table.load(Ordering::Relaxed);
+        let over_table = self.lies_over_table();
         if !(host::mem::mappable(addr, 1) || over_table && layout::user_range_ok(addr, 1)) {
             return segv(code::SEGV_MAPERR);
         }

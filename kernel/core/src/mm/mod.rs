@@ -100,7 +100,7 @@ pub struct Mm {
     /// Identity, for private futexes and the like.
     pub id: u64,
     /// The program lies where the jump table belongs: no text of this address space is patched, all its calls trap.
-    pub over_table: AtomicBool,
+    pub(crate) over_table: AtomicBool,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -169,7 +169,7 @@ impl Mm {
         let mut copy = Space { areas: s.areas.clone(), image: s.image.clone(), exe: s.exe.clone(), table };
         copy.areas.drop_unforked();
         let cuts = Mutex::new(self.cuts.lock().clone());
-        let over_table = AtomicBool::new(self.over_table.load(Ordering::Relaxed));
+        let over_table = AtomicBool::new(self.lies_over_table());
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Ok((Arc::new(Mm { space: Mutex::new(copy), id, over_table, cuts }), s))
     }

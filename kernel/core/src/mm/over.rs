@@ -9,6 +9,12 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
 impl Mm {
+    /// The address space has something of the program's where the jump table is in others.
+    #[must_use]
+    pub fn lies_over_table(&self) -> bool {
+        self.over_table.load(Ordering::Relaxed)
+    }
+
     /// Maps a private segment of a program at an address that the jump table has in other address spaces.
     ///
     /// # Errors

@@ -206,7 +206,7 @@ impl Mm {
         let at = mem::mmap(hint, len, 0, keep | flag::PRIVATE | flag::ANONYMOUS | flag::NORESERVE, -1, 0)?;
         // Whatever was here is gone, whether what follows succeeds or not.
         s.areas.remove(at, at + len);
-        let (how, patched) = match fill(&s.areas, at, have, prot, &file, off, fixed) {
+        let (how, patched) = match fill(&s.areas, at, have, prot, &file, off, fixed, self.lies_over_table()) {
             Ok(done) => done,
             Err(e) => {
                 mem::munmap(at, len)?;
@@ -229,7 +229,7 @@ impl Mm {
     }
 
     /// The part of mprotect(2) for one area (or a part of one) that is to be executable.
-    pub(super) fn make_executable(s: &mut Space, start: u64, v: &Vma, prot: u32) -> Result<()> {
+    pub(super) fn make_executable(&self, s: &mut Space, start: u64, v: &Vma, prot: u32) -> Result<()> {
         let end = v.end;
         let file = v.mapping.as_ref().map(|m| m.file.clone());
         let shared = v.flags & flag::TYPE == flag::SHARED;
@@ -238,12 +238,16 @@ impl Mm {
             return Err(refuse());
         }
         let done = match file.filter(|_| v.flags & flag::COPIED == 0) {
-            Some(f) if !write && pristine(v) && fixed_content(&f) => {
-                if v.patched || text::is_clean(&f, v.offset, end - start)? {
-                    mem::mprotect(start, end - start, R).and_then(|()| grant_seams(&s.areas, start, end))
-                } else {
-                    Self::use_copy(s, start, end, v.offset, &f)
-                }
+            Some(f)
+                if !write
+                    && pristine(v)
+                    && fixed_content(&f)
+                    && (v.patched || text::is_clean(&f, v.offset, end - start)?) =>
+            {
+                mem::mprotect(start, end - start, R).and_then(|()| grant_seams(&s.areas, start, end))
+            }
+            Some(f) if !write && pristine(v) && fixed_content(&f) && !self.lies_over_table() => {
+                Self::use_copy(s, start, end, v.offset, &f)
             }
             Some(_) => {
                 snapshot(start, end)?;
@@ -331,15 +335,25 @@ fn beyond_file(page: u64, start: u64, v: &Vma) -> bool {
 }
 
 /// Fills a fresh mapping with a file's text and grants it; what the area's flags get, and whether the text is a copy with patches.
-fn fill(areas: &Area, at: u64, have: u64, prot: u32, file: &Arc<File>, off: u64, fixed: bool) -> Result<(u32, bool)> {
+fn fill(
+    areas: &Area,
+    at: u64,
+    have: u64,
+    prot: u32,
+    file: &Arc<File>,
+    off: u64,
+    fixed: bool,
+    over: bool,
+) -> Result<(u32, bool)> {
     if have == 0 {
         return Ok((0, false));
     }
     let write = prot & flag::PROT_WRITE != 0;
-    if fixed && !write {
+    // The copies that address spaces share go through the jump table.
+    if fixed && !write && (!over || text::is_clean(file, off, have)?) {
         let alone = !has_neighbours(areas, at, at + have);
         let first = if alone { RX } else { R };
-        let known = text::lookup_at(file, off, at, have);
+        let known = if over { None } else { text::lookup_at(file, off, at, have) };
         let ram = match known {
             None if !text::is_clean(file, off, have)? => Some(text::safe_copy(file, off, at, have).ok_or_else(refuse)?),
             other => other,

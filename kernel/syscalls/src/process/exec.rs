@@ -131,7 +131,7 @@ fn become_program(me: &Thread, program: &Program) -> Result<Start> {
     let mm = Mm::new();
     let old = p.mm.lock().replace(mm.clone());
     mm.take_over()?;
-    if !core_::mm::spaces::remap::on() && old.is_some_and(|mm| mm.over_table.load(Ordering::Relaxed)) {
+    if !core_::mm::spaces::remap::on() && old.is_some_and(|mm| mm.lies_over_table()) {
         host::mem::restore_table(trap::guard::in_force() == trap::guard::Guard::Pkey)?;
     }
     let start = program.load(&mm, &cred, secure, p.rlimit(rlimit::STACK))?;

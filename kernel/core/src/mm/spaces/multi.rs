@@ -77,7 +77,7 @@ impl Mmu for Multi {
                     _ => None,
                 };
                 // Text that has been patched for this address already.
-                let patchable = !mm.over_table.load(Ordering::Relaxed);
+                let patchable = !mm.lies_over_table();
                 let text = if patchable && prot == PROT_READ | PROT_EXEC && !shared && fixed {
                     file.ops().text_identity(&file).and_then(|id| {
                         crate::text::lookup(&crate::text::Key { file: id, offset: off, start: hint, len })
@@ -130,10 +130,10 @@ impl Mmu for Multi {
         Ok(())
     }
 
-    fn protect(&self, _: &Mm, s: &mut Space, (start, end): (u64, u64), prot: u32, piecewise: bool) -> Result<()> {
+    fn protect(&self, mm: &Mm, s: &mut Space, (start, end): (u64, u64), prot: u32, piecewise: bool) -> Result<()> {
         if prot & flag::PROT_EXEC != 0 && wx::on() {
             for (a, v) in &s.areas.overlapping(start, end) {
-                Mm::make_executable(s, *a, v, prot)?;
+                mm.make_executable(s, *a, v, prot)?;
             }
         } else if piecewise {
             for (a, v) in &s.areas.overlapping(start, end) {

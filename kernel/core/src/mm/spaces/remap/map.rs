@@ -10,7 +10,6 @@ use crate::text::{self, Key};
 use crate::{Errno, Result, counters};
 use abi::layout::{self, PAGE};
 use alloc::sync::Arc;
-use core::sync::atomic::Ordering;
 use host::mem;
 
 /// Most areas of a space (vm.max_map_count's default).
@@ -99,7 +98,7 @@ impl Mm {
         if let Some(file) = &file
             && prot == flag::PROT_READ | flag::PROT_EXEC
             && !shared
-            && !self.over_table.load(Ordering::Relaxed)
+            && !self.lies_over_table()
             && let Some(id) = file.ops().text_identity(file)
         {
             patched = text::lookup(&Key { file: id, offset: off, start: at, len }).is_some();

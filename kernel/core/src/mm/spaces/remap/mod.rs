@@ -176,7 +176,7 @@ pub fn activate(mm: &Mm) {
     }
     let start = host::time::monotonic_ns();
     forget_all();
-    place_table(mm.over_table.load(Ordering::Relaxed));
+    place_table(mm.lies_over_table());
     ACTIVE.store(mm.id, Ordering::Relaxed);
     if let Some(s) = mm.space.try_lock() {
         let before = stats::MAPPED.get();
