@@ -133,7 +133,7 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), Failure> {
 
 fn walk_as(cred: &Arc<Cred>) -> Result<Walk, Errno> {
     let mut w = Walk::kernel()?;
-    w.cred = cred.clone();
+    w.set_cred(cred.clone());
     Ok(w)
 }
 

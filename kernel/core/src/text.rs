@@ -30,11 +30,14 @@ struct State {
     ready: Vec<Text>,
     /// How often calls from a text have trapped that has no copy yet.
     traps: Vec<(Key, u32)>,
+    /// How often texts of files that can change have been mapped.
+    mapped: Vec<(Key, u32)>,
     /// Parts of files with fixed content (start 0) that were looked at, and whether they are free of dangerous instructions.
     seen: Vec<(Key, bool)>,
 }
 
-static STATE: Mutex<State> = host::sync::mutex(State { ready: Vec::new(), traps: Vec::new(), seen: Vec::new() });
+static STATE: Mutex<State> =
+    host::sync::mutex(State { ready: Vec::new(), traps: Vec::new(), mapped: Vec::new(), seen: Vec::new() });
 
 /// Traps after which a copy pays: it costs about as much as a thousand of them, and programs that trap this often go on.
 const THRESHOLD: u32 = 32;
@@ -134,6 +137,29 @@ pub fn is_clean(file: &File, offset: u64, len: u64) -> Result<bool> {
         s.seen.push((key, clean));
     }
     Ok(clean)
+}
+
+/// Counts a mapping of a text whose file can change; true where it is worth a copy for all that map it: from the third time on, of
+/// content that has not changed meanwhile ([`File`]'s text identity). Copies are never given back: they get an eighth of the memory.
+#[must_use]
+pub fn mapped_often(file: &File, offset: u64, start: u64, len: u64) -> bool {
+    const OFTEN: u32 = 3;
+    let Some(id) = file.ops().text_identity(file) else { return false };
+    let key = Key { file: id, offset, start, len };
+    let mut s = STATE.lock();
+    if let Some(e) = s.mapped.iter_mut().find(|e| e.0 == key) {
+        e.1 = e.1.saturating_add(1);
+        if e.1 < OFTEN {
+            return false;
+        }
+        let copied: u64 = s.ready.iter().map(|t| t.key.len).sum();
+        return copied + len <= ram::usage().0 * ram::FRAME / 8;
+    }
+    if s.mapped.len() == MAX_TEXTS {
+        s.mapped.remove(0);
+    }
+    s.mapped.push((key, 1));
+    false
 }
 
 /// The copy for a part of a file at an address, if there is one.

@@ -4,6 +4,7 @@ use crate::limits::open_lazy;
 use crate::{Errno, Result};
 use alloc::vec::Vec;
 use core::marker::PhantomData;
+use smallvec::SmallVec;
 
 pub use host::user::{Pod as Plain, as_bytes, as_bytes_mut, zeroed};
 
@@ -100,7 +101,11 @@ pub fn write_bytes(addr: u64, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// `EFAULT`, or `too_long` where no NUL comes.
 pub fn read_cstr(addr: u64, max: usize, too_long: Errno) -> Result<Vec<u8>> {
-    let mut out = Vec::new();
+    read_string(addr, max, too_long).map(PathBytes::into_vec)
+}
+
+fn read_string(addr: u64, max: usize, too_long: Errno) -> Result<PathBytes> {
+    let mut out = PathBytes::new();
     let mut chunk = [0u8; 256];
     loop {
         let at = addr + out.len() as u64;
@@ -119,10 +124,13 @@ pub fn read_cstr(addr: u64, max: usize, too_long: Errno) -> Result<Vec<u8>> {
     }
 }
 
+/// A path from application memory: most are short, and need no memory of the heap.
+pub type PathBytes = SmallVec<[u8; 128]>;
+
 /// Reads a path: `ENAMETOOLONG` from 4096 bytes on (PATH_MAX).
 ///
 /// # Errors
 /// `EFAULT`, `ENAMETOOLONG`.
-pub fn read_path(addr: u64) -> Result<Vec<u8>> {
-    read_cstr(addr, 4096, Errno::ENAMETOOLONG)
+pub fn read_path(addr: u64) -> Result<PathBytes> {
+    read_string(addr, 4096, Errno::ENAMETOOLONG)
 }

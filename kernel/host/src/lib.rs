@@ -13,6 +13,7 @@ pub mod event;
 pub mod file;
 pub mod interruptible;
 pub mod mem;
+pub mod own;
 pub mod process;
 pub mod ram;
 pub mod raw;

@@ -8,7 +8,7 @@ use abi::layout;
 use alloc::sync::Arc;
 use core::any::TypeId;
 use core::arch::asm;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// The trusted page: applications may read it (the host reads the selector under the application's
 /// rights), never write it. Offsets are known to `trap`'s assembly.
@@ -160,6 +160,8 @@ pub fn count_host_call() {
 }
 
 static CURRENT_TYPE: AtomicU64 = AtomicU64::new(0);
+/// Size of the type.
+static CURRENT_SIZE: AtomicUsize = AtomicUsize::new(0);
 
 fn type_hash<T: 'static>() -> u64 {
     use core::hash::{Hash, Hasher};
@@ -185,6 +187,7 @@ pub fn set_current<T: Send + Sync + 'static>(slot: u32, t: Arc<T>) {
     let hash = type_hash::<T>();
     let old = CURRENT_TYPE.swap(hash, Ordering::Relaxed);
     assert!(old == 0 || old == hash, "two types of current thread");
+    CURRENT_SIZE.store(size_of::<T>(), Ordering::Relaxed);
     let old = trusted_of(slot).current.swap(Arc::into_raw(t).cast_mut().cast(), Ordering::AcqRel);
     if !old.is_null() {
         // SAFETY: stored by an earlier call with the same type; a slot changes hands only when its thread is gone.
@@ -201,6 +204,21 @@ pub fn current<T: Sync + 'static>() -> &'static T {
     debug_assert!(!p.is_null());
     // SAFETY: only `set_current` stores here, with the one type there is; it stays alive while the slot's thread does.
     unsafe { &*p }
+}
+
+/// As [`current`]; None on a thread that has no such object (the supervisor).
+#[must_use]
+pub fn current_if_any<T: Sync + 'static>() -> Option<&'static T> {
+    let any = READY.load(Ordering::Relaxed) && !trusted().current.load(Ordering::Relaxed).is_null();
+    any.then(current)
+}
+
+/// True for an address inside the object that [`current`] returns.
+#[inline]
+pub(crate) fn is_within_current<T>(at: *const T) -> bool {
+    READY.load(Ordering::Relaxed)
+        && (at as usize).wrapping_sub(trusted().current.load(Ordering::Relaxed) as usize)
+            < CURRENT_SIZE.load(Ordering::Relaxed)
 }
 
 /// The processor and memory node that the caller runs on (RDTSCP's auxiliary word, as the vDSO's getcpu reads it).

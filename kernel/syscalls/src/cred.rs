@@ -3,7 +3,7 @@
 use crate::Args;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core_::task::{ALL_CAPS, Cap, Cred};
+use core_::task::{ALL_CAPS, Cap, Cred, my_cred};
 use core_::uaccess::UserPtr;
 use core_::{Errno, Result, current};
 
@@ -53,7 +53,7 @@ macro_rules! getter {
     ($($name:ident $field:ident;)*) => {$(
         #[doc = concat!(stringify!($name), "(2).")]
         pub fn $name(_: &Args) -> Result<i64> {
-            Ok(i64::from(current().cred().$field))
+            Ok(i64::from(my_cred().$field))
         }
     )*};
 }

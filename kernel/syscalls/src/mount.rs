@@ -47,7 +47,7 @@ pub fn mount(a: &Args) -> Result<i64> {
         return Err(counters::missing(MOUNT, Errno::EINVAL));
     }
     let kind = read_cstr(a.u64(2), 4096, Errno::EINVAL)?;
-    let source = if a.u64(0) == 0 { kind.clone() } else { read_path(a.u64(0))? };
+    let source = if a.u64(0) == 0 { kind.clone() } else { read_path(a.u64(0))?.into_vec() };
     let data = if a.u64(4) == 0 { alloc::vec::Vec::new() } else { read_cstr(a.u64(4), 4096, Errno::EINVAL)? };
     let fs = vfs::mount::make_fs(&kind, &data)?;
     vfs::mount_on(&at, fs, &source, flags)?;

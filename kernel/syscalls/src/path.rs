@@ -1,9 +1,8 @@
 //! What the path calls have in common: directory descriptors, paths from application memory, AT_* flags.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core_::file::File;
-use core_::uaccess::read_path;
+use core_::uaccess::{PathBytes, read_path};
 use core_::vfs::{Path, Walk};
 use core_::{Errno, Result, current};
 
@@ -51,7 +50,7 @@ pub enum Target {
 
 /// Finds the target of a call with AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH.
 pub fn target(dirfd: i32, path_addr: u64, flags: u32) -> Result<Target> {
-    let path = if path_addr == 0 && flags & AT_EMPTY_PATH != 0 { Vec::new() } else { read_path(path_addr)? };
+    let path = if path_addr == 0 && flags & AT_EMPTY_PATH != 0 { PathBytes::new() } else { read_path(path_addr)? };
     if path.is_empty() && flags & AT_EMPTY_PATH != 0 {
         if dirfd == AT_FDCWD {
             return Ok(Target::Path(current().fs().cwd()));

@@ -3,6 +3,7 @@
 use crate::args::Args;
 use crate::path::file;
 use alloc::sync::Arc;
+use core_::fd::InUse;
 use core_::file::File;
 use core_::io::{IoBuf, MAX_COUNT};
 use core_::signal::{SigInfo, send_process, sig};
@@ -46,12 +47,12 @@ fn do_write_at(f: &Arc<File>, src: &mut IoBuf, off: u64) -> Result<i64> {
 }
 
 pub fn read(a: &Args) -> Result<i64> {
-    let f = file(a.fd(0))?;
+    let f = InUse::get(a.fd(0))?;
     Ok(f.read(&mut IoBuf::user(a.u64(1), a.u64(2))?)? as i64)
 }
 
 pub fn write(a: &Args) -> Result<i64> {
-    let f = file(a.fd(0))?;
+    let f = InUse::get(a.fd(0))?;
     do_write(&f, &mut IoBuf::user(a.u64(1), a.u64(2))?)
 }
 
@@ -61,23 +62,23 @@ fn position(a: &Args, i: usize) -> Result<u64> {
 
 pub fn pread64(a: &Args) -> Result<i64> {
     let off = position(a, 3)?;
-    let f = file(a.fd(0))?;
+    let f = InUse::get(a.fd(0))?;
     Ok(f.read_at(&mut IoBuf::user(a.u64(1), a.u64(2))?, off)? as i64)
 }
 
 pub fn pwrite64(a: &Args) -> Result<i64> {
     let off = position(a, 3)?;
-    let f = file(a.fd(0))?;
+    let f = InUse::get(a.fd(0))?;
     do_write_at(&f, &mut IoBuf::user(a.u64(1), a.u64(2))?, off)
 }
 
 pub fn readv(a: &Args) -> Result<i64> {
-    let f = file(a.fd(0))?;
+    let f = InUse::get(a.fd(0))?;
     Ok(f.read(&mut IoBuf::user_vec(a.u64(1), a.u64(2))?)? as i64)
 }
 
 pub fn writev(a: &Args) -> Result<i64> {
-    let f = file(a.fd(0))?;
+    let f = InUse::get(a.fd(0))?;
     do_write(&f, &mut IoBuf::user_vec(a.u64(1), a.u64(2))?)
 }
 
@@ -110,7 +111,7 @@ pub fn pwritev2(a: &Args) -> Result<i64> {
 }
 
 pub fn lseek(a: &Args) -> Result<i64> {
-    let f = file(a.fd(0))?;
+    let f = InUse::get(a.fd(0))?;
     Ok(f.ops().seek(&f, a.i64(1), a.u32(2))? as i64)
 }
 

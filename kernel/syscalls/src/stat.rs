@@ -3,6 +3,8 @@
 use crate::args::Args;
 use crate::path::{self, AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, Target};
 use abi::linux;
+use alloc::sync::Arc;
+use core_::fd::InUse;
 use core_::task::{Cap, Cred};
 use core_::uaccess::{UserPtr, read_path, zeroed};
 use core_::vfs::{self, Attr, Mount, Path, kind, major, minor, perm};
@@ -49,7 +51,13 @@ pub fn lstat(a: &Args) -> Result<i64> {
 }
 
 pub fn fstat(a: &Args) -> Result<i64> {
-    put(a.u64(1), &vfs::file_attr(&*path::file(a.fd(0))?)?)
+    put(a.u64(1), &vfs::file_attr(&**InUse::get(a.fd(0))?)?)
+}
+
+/// What an AT_EMPTY_PATH call with an empty path asks of a descriptor (glibc's fstat is one): None for any other.
+fn descriptor_attr(dirfd: i32, path: u64, flags: u32) -> Option<Result<Attr>> {
+    let empty = flags & AT_EMPTY_PATH != 0 && dirfd >= 0 && (path == 0 || UserPtr::<u8>::new(path).read() == Ok(0));
+    empty.then(|| vfs::file_attr(&**InUse::get(dirfd)?))
 }
 
 fn target_attr(dirfd: i32, path: u64, flags: u32) -> Result<(Attr, Option<Path>)> {
@@ -64,7 +72,9 @@ pub fn newfstatat(a: &Args) -> Result<i64> {
     if flags & !(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
-    put(a.u64(2), &target_attr(a.fd(0), a.u64(1), flags)?.0)
+    let (dirfd, path) = (a.fd(0), a.u64(1));
+    let attr = descriptor_attr(dirfd, path, flags).unwrap_or_else(|| Ok(target_attr(dirfd, path, flags)?.0))?;
+    put(a.u64(2), &attr)
 }
 
 pub fn statx(a: &Args) -> Result<i64> {
@@ -109,7 +119,7 @@ pub fn statx(a: &Args) -> Result<i64> {
     if let Some(p) = p {
         s.stx_mask |= MNT_ID;
         s.stx_mnt_id = u64::from(p.mnt.id);
-        if alloc::sync::Arc::ptr_eq(&p.mnt.root, &p.dentry) {
+        if Arc::ptr_eq(&p.mnt.root, &p.dentry) {
             s.stx_attributes |= ATTR_MOUNT_ROOT;
         }
     }
@@ -183,7 +193,7 @@ fn do_access(dirfd: i32, path: u64, mode: u32, flags: u32) -> Result<i64> {
     } else {
         let name = core_::uaccess::read_path(path)?;
         let mut w = path::walk(dirfd, &name)?;
-        w.set_cred(real(&current().cred()));
+        w.set_cred(Arc::new(real(&current().cred())));
         w.lookup(&name, flags & AT_SYMLINK_NOFOLLOW == 0)?
     };
     let inode = p.inode()?;

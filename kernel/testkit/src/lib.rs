@@ -59,7 +59,9 @@ pub fn process() -> Arc<Process> {
     limits[rlimit::NOFILE] = Rlimit { cur: 1024, max: 1024 };
     let p = Arc::new(Process {
         pid,
-        rel: core_::Mutex::new(Relations { ppid: 1, maker: 1, pgid: pid, session, children: Vec::new() }),
+        ppid: AtomicU32::new(1),
+        pgid: AtomicU32::new(pid),
+        rel: core_::Mutex::new(Relations { maker: 1, session, children: Vec::new() }),
         threads: Default::default(),
         state: core_::Mutex::new(State::Running),
         exit: Default::default(),

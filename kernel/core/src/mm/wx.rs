@@ -18,6 +18,7 @@
 use super::{Area, FaultResult, Mapping, Mm, Space, Vma, flag};
 use crate::counters;
 use crate::file::{File, MapKind};
+use crate::io::IoBuf;
 use crate::signal::{code, sig};
 use crate::text;
 use crate::{Errno, Result};
@@ -350,14 +351,20 @@ fn fill(
     }
     let write = prot & flag::PROT_WRITE != 0;
     // The copies that address spaces share go through the jump table.
-    if fixed && !write && (!over || text::is_clean(file, off, have)?) {
+    let known = if write || over { None } else { text::lookup_at(file, off, at, have) };
+    let shared = match known {
+        Some(ram) => Some(Some(ram)),
+        None if write => None,
+        None if fixed && text::is_clean(file, off, have)? => Some(None),
+        None if over => None,
+        None if fixed => Some(Some(text::safe_copy(file, off, at, have).ok_or_else(refuse)?)),
+        // The same content again and again: that of a file that can change, but does not.
+        None if text::mapped_often(file, off, at, have) => text::safe_copy(file, off, at, have).map(Some),
+        None => None,
+    };
+    if let Some(ram) = shared {
         let alone = !has_neighbours(areas, at, at + have);
         let first = if alone { RX } else { R };
-        let known = if over { None } else { text::lookup_at(file, off, at, have) };
-        let ram = match known {
-            None if !text::is_clean(file, off, have)? => Some(text::safe_copy(file, off, at, have).ok_or_else(refuse)?),
-            other => other,
-        };
         match ram {
             Some(ram) => {
                 mem::mmap(at, have, first, flag::PRIVATE | flag::FIXED, host::ram::fd(), ram)?;
@@ -371,7 +378,7 @@ fn fill(
         }
         return Ok((0, ram.is_some()));
     }
-    mem::mmap(at, have, RW, flag::PRIVATE | flag::ANONYMOUS | flag::FIXED, -1, 0)?;
+    mem::mmap(at, have, RW, flag::PRIVATE | flag::ANONYMOUS | flag::FIXED | flag::POPULATE, -1, 0)?;
     read_text(at, have, file, off)?;
     if !write {
         grant(areas, at, at + have)?;
@@ -381,16 +388,12 @@ fn fill(
 
 /// Reads a file's text into writable memory, neutralised where possible.
 fn read_text(at: u64, len: u64, file: &File, off: u64) -> Result<()> {
-    let mut buf = alloc::vec![0u8; CHUNK.min(len) as usize];
     let mut done = 0;
     while done < len {
-        let n = CHUNK.min(len - done) as usize;
-        let got = crate::exec::read_file(file, off + done, &mut buf[..n])?;
-        host::user::copy_out(at + done, &buf[..got]).map_err(|_| Errno::EFAULT)?;
-        if got < n {
-            break;
+        match file.ops().read(file, &mut IoBuf::fresh(at + done, len - done), off + done)? {
+            0 => break,
+            n => done += n as u64,
         }
-        done += n as u64;
     }
     neutralise(at, len, at)
 }

@@ -60,7 +60,9 @@ pub fn new_process(t: Template) -> Result<Arc<Process>> {
     };
     let p = Arc::new(Process {
         pid,
-        rel: Mutex::new(Relations { ppid: t.ppid, maker: t.maker, pgid, session, children: Vec::new() }),
+        ppid: AtomicU32::new(t.ppid),
+        pgid: AtomicU32::new(pgid),
+        rel: Mutex::new(Relations { maker: t.maker, session, children: Vec::new() }),
         threads: Mutex::default(),
         state: Mutex::new(State::Running),
         exit: Mutex::default(),
@@ -209,10 +211,8 @@ pub fn process_exit(p: &Arc<Process>, status: Exit) {
             for c in children {
                 let Some(child) = tree.process(c) else { continue };
                 links.push(child.pgid());
-                {
-                    let mut rel = child.rel.lock();
-                    (rel.ppid, rel.maker) = (heir, heir);
-                }
+                child.set_ppid(heir);
+                child.rel.lock().maker = heir;
                 child.exit_signal.store(sig::CHLD, Ordering::Relaxed);
                 h.rel.lock().children.push(c);
                 if child.is_zombie() {

@@ -16,7 +16,7 @@ pub use life::{
     process_exit, reap, thread_gone, try_reap_children,
 };
 pub use process::{Exit, Process, Relations, Rlimit, State, Usage, rlimit};
-pub use thread::{AltStack, Restart, Thread};
+pub use thread::{AltStack, Restart, Thread, my_cred, my_fs};
 pub use tree::{Session, TREE, Tree};
 
 /// The calling thread.

@@ -116,10 +116,8 @@ impl Usage {
 
 /// Relations to other processes; changed under `TREE`'s lock.
 pub struct Relations {
-    pub ppid: u32,
     /// The thread of the parent that made this process (__WNOTHREAD, PR_SET_PDEATHSIG).
     pub maker: u32,
-    pub pgid: u32,
     pub session: Arc<Session>,
     pub children: Vec<u32>,
 }
@@ -127,6 +125,9 @@ pub struct Relations {
 /// A guest process (thread group).
 pub struct Process {
     pub pid: u32,
+    /// Parent and process group: as [`Relations`], but read without a lock.
+    pub ppid: AtomicU32,
+    pub pgid: AtomicU32,
     pub rel: Mutex<Relations>,
     /// Live threads; the leader first for as long as it lives.
     pub threads: Mutex<Vec<Arc<Thread>>>,
@@ -172,7 +173,12 @@ pub struct Process {
 impl Process {
     #[must_use]
     pub fn pgid(&self) -> u32 {
-        self.rel.lock().pgid
+        self.pgid.load(Ordering::Relaxed)
+    }
+
+    /// `TREE` is locked.
+    pub fn set_pgid(&self, pgid: u32) {
+        self.pgid.store(pgid, Ordering::Relaxed);
     }
 
     #[must_use]
@@ -182,7 +188,12 @@ impl Process {
 
     #[must_use]
     pub fn ppid(&self) -> u32 {
-        self.rel.lock().ppid
+        self.ppid.load(Ordering::Relaxed)
+    }
+
+    /// `TREE` is locked.
+    pub fn set_ppid(&self, ppid: u32) {
+        self.ppid.store(ppid, Ordering::Relaxed);
     }
 
     #[must_use]

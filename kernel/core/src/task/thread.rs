@@ -9,6 +9,7 @@ use crate::{Errno, Mutex, Result};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use host::own::{Lent, Own};
 use host::sync::Parker;
 
 /// Alternate signal stack (sigaltstack(2)).
@@ -53,8 +54,12 @@ pub struct Thread {
     /// The thread's memory in the guest kernel (`abi::layout`).
     slot: AtomicU32,
     cred: Mutex<Arc<Cred>>,
+    /// The same at hand: see [`my_cred`].
+    own_cred: Own<Arc<Cred>>,
     files: Mutex<Arc<FdTable>>,
+    pub recent: crate::fd::Recent,
     fs: Mutex<Arc<FsContext>>,
+    own_fs: Own<Arc<FsContext>>,
     pub comm: Mutex<[u8; 16]>,
     /// Blocked signals.
     pub mask: AtomicU64,
@@ -102,8 +107,11 @@ impl Thread {
             parker: Arc::new(Parker::new()),
             slot: AtomicU32::new(slot),
             cred: Mutex::new(cred),
+            own_cred: Own::new(),
             files: Mutex::new(files),
+            recent: crate::fd::Recent::default(),
             fs: Mutex::new(fs),
+            own_fs: Own::new(),
             comm: Mutex::new(comm),
             mask: AtomicU64::new(mask.0),
             saved_mask: Mutex::default(),
@@ -151,6 +159,7 @@ impl Thread {
     }
 
     pub fn set_cred(&self, cred: Arc<Cred>) {
+        self.own_cred.clear();
         *self.cred.lock() = cred;
     }
 
@@ -160,6 +169,7 @@ impl Thread {
     }
 
     pub fn set_files(&self, files: Arc<FdTable>) -> Arc<FdTable> {
+        self.recent.clear();
         core::mem::replace(&mut *self.files.lock(), files)
     }
 
@@ -169,6 +179,7 @@ impl Thread {
     }
 
     pub fn set_fs(&self, fs: Arc<FsContext>) {
+        self.own_fs.clear();
         *self.fs.lock() = fs;
     }
 
@@ -244,4 +255,20 @@ impl Thread {
     pub fn check_signals(&self) -> Result<()> {
         if self.interrupted(Interrupt::Signal) { Err(Errno::ERESTARTSYS) } else { Ok(()) }
     }
+}
+
+/// Credentials of the calling thread, without a reference of their own: only the thread itself changes which they are.
+#[inline]
+#[must_use]
+pub fn my_cred() -> Lent<Arc<Cred>> {
+    let me = super::current();
+    me.own_cred.take().unwrap_or_else(|| me.own_cred.lend(me.cred()))
+}
+
+/// Root and working directory of the calling thread; as [`my_cred`].
+#[inline]
+#[must_use]
+pub fn my_fs() -> Lent<Arc<FsContext>> {
+    let me = super::current();
+    me.own_fs.take().unwrap_or_else(|| me.own_fs.lend(me.fs()))
 }

@@ -54,10 +54,7 @@ impl Tree {
     fn used(&self, pid: u32) -> bool {
         self.processes.contains_key(&pid)
             || self.threads.contains_key(&pid)
-            || self.processes.values().any(|p| {
-                let r = p.rel.lock();
-                r.pgid == pid || r.session.sid == pid
-            })
+            || self.processes.values().any(|p| p.pgid() == pid || p.sid() == pid)
     }
 
     /// This very number for a process or thread (clone3's set_tid); any for None.
@@ -116,7 +113,7 @@ impl Tree {
     /// The members of process group `pgid`.
     #[must_use]
     pub fn group(&self, pgid: u32) -> Vec<Arc<Process>> {
-        self.processes.values().filter(|p| p.rel.lock().pgid == pgid).cloned().collect()
+        self.processes.values().filter(|p| p.pgid() == pgid).cloned().collect()
     }
 
     /// True where no member of the group has a parent in another group of the same session: such a group gets no
@@ -124,17 +121,11 @@ impl Tree {
     #[must_use]
     pub fn orphaned_group(&self, pgid: u32) -> bool {
         !self.processes.values().any(|p| {
-            let (group, sid, ppid) = {
-                let r = p.rel.lock();
-                (r.pgid, r.session.sid, r.ppid)
-            };
-            group == pgid
+            let ppid = p.ppid();
+            p.pgid() == pgid
                 && !p.is_zombie()
                 && ppid > 1
-                && self.processes.get(&ppid).is_some_and(|parent| {
-                    let r = parent.rel.lock();
-                    r.session.sid == sid && r.pgid != pgid
-                })
+                && self.processes.get(&ppid).is_some_and(|parent| parent.sid() == p.sid() && parent.pgid() != pgid)
         })
     }
 }

@@ -3,10 +3,11 @@
 use super::dentry::Dentry;
 use super::inode::Inode;
 use super::{FsContext, Path, mount, perm};
-use crate::task::{Cap, Cred};
+use crate::task::{Cap, Cred, my_cred, my_fs};
 use crate::{Errno, Result};
 use alloc::sync::Arc;
 use core::cell::OnceCell;
+use host::own::Lent;
 
 bitflags::bitflags! {
     /// How a walk treats links and borders; RESOLVE_* of openat2(2).
@@ -42,11 +43,11 @@ pub enum Last<'p> {
 
 /// One walk: who walks, what is `/` for it, how many links it has followed.
 pub struct Walk {
-    pub cred: Arc<Cred>,
+    pub cred: Lent<Arc<Cred>>,
     /// `ops::renames_over` when a confined walk began.
     renames: u64,
     /// Root and working directory are fetched when they are needed: references cost more than the rest of a short walk.
-    fs: Option<Arc<FsContext>>,
+    fs: Option<Lent<Arc<FsContext>>>,
     root: OnceCell<Path>,
     base: Option<Path>,
     pub resolve: Resolve,
@@ -57,10 +58,9 @@ impl Walk {
     /// A walk by the calling thread; relative paths start at `base`, or at the working directory.
     #[must_use]
     pub fn new(base: Option<Path>) -> Walk {
-        let me = crate::current();
         Walk {
-            cred: me.cred(),
-            fs: Some(me.fs()),
+            cred: my_cred(),
+            fs: Some(my_fs()),
             root: OnceCell::new(),
             base,
             resolve: Resolve::empty(),
@@ -75,7 +75,7 @@ impl Walk {
     /// `ENOENT` before there is a root.
     pub fn kernel() -> Result<Walk> {
         let root = mount::root()?;
-        let cred = Arc::new(Cred::user(0, 0, alloc::vec::Vec::new()));
+        let cred = Lent::stray(Arc::new(Cred::user(0, 0, alloc::vec::Vec::new())));
         Ok(Walk {
             cred,
             fs: None,
@@ -88,8 +88,8 @@ impl Walk {
     }
 
     /// Searches directories as somebody else than the caller (access(2)).
-    pub fn set_cred(&mut self, cred: Cred) {
-        self.cred = Arc::new(cred);
+    pub fn set_cred(&mut self, cred: Arc<Cred>) {
+        self.cred = Lent::stray(cred);
     }
 
     /// Relative paths start at `base`.

@@ -1,6 +1,7 @@
 //! Inodes of an overlay.
 
 use crate::Shared;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -10,6 +11,7 @@ use core_::file::{File, FileOps, oflag};
 use core_::io::IoBuf;
 use core_::vfs::{Attr, DirList, Inode, New, Perm, SetAttr, SpecialSlot, kind, now};
 use core_::{Errno, Mutex, Result};
+use once_cell::race::OnceBox;
 
 /// What a directory says about a name itself, before the lower layer is asked.
 enum Change {
@@ -28,7 +30,8 @@ pub struct OvInode {
     ino: u64,
     lower: Option<Arc<dyn Inode>>,
     lower_id: Option<(u64, u64)>,
-    upper: Mutex<Option<Arc<dyn Inode>>>,
+    /// Set once, under `copying`.
+    upper: OnceBox<Arc<dyn Inode>>,
     /// Held while copying up: the copy takes host calls.
     copying: Mutex<()>,
     changes: Mutex<Changes>,
@@ -50,7 +53,7 @@ impl OvInode {
             ino: a.ino,
             lower: Some(lower),
             lower_id: Some(id),
-            upper: Mutex::new(None),
+            upper: OnceBox::new(),
             copying: Mutex::new(()),
             changes: Mutex::default(),
             special: Mutex::default(),
@@ -66,7 +69,7 @@ impl OvInode {
             ino: fs.next_ino.fetch_add(1, Ordering::Relaxed),
             lower: None,
             lower_id: None,
-            upper: Mutex::new(Some(upper)),
+            upper: OnceBox::with_value(Box::new(upper)),
             copying: Mutex::new(()),
             changes: Mutex::default(),
             special: Mutex::default(),
@@ -77,20 +80,17 @@ impl OvInode {
         inode.clone().into_any().downcast().map_err(|_| Errno::EXDEV)
     }
 
-    fn upper(&self) -> Option<Arc<dyn Inode>> {
-        self.upper.lock().clone()
+    fn upper(&self) -> Option<&Arc<dyn Inode>> {
+        self.upper.get()
     }
 
     /// The layer that holds the truth now.
-    fn top(&self) -> Result<Arc<dyn Inode>> {
-        if let Some(u) = self.upper() {
-            return Ok(u);
-        }
-        self.lower.clone().ok_or(Errno::EIO)
+    fn top(&self) -> Result<&Arc<dyn Inode>> {
+        self.upper().or(self.lower.as_ref()).ok_or(Errno::EIO)
     }
 
     /// The upper inode, made from the lower one if need be; `data` false leaves the contents behind (O_TRUNC).
-    fn copy_up(&self, data: bool) -> Result<Arc<dyn Inode>> {
+    fn copy_up(&self, data: bool) -> Result<&Arc<dyn Inode>> {
         if let Some(u) = self.upper() {
             return Ok(u);
         }
@@ -111,7 +111,7 @@ impl OvInode {
         }
         upper.add_links(a.nlink as i32 - upper.attr()?.nlink as i32);
         upper.setattr(&SetAttr { atime: Some(a.atime), mtime: Some(a.mtime), ..SetAttr::default() })?;
-        *self.upper.lock() = Some(upper.clone());
+        let upper = self.upper.get_or_init(|| Box::new(upper));
         if let Some(id) = self.lower_id {
             let me = self.fs.by_lower.lock().get(&id).and_then(Weak::upgrade);
             if let Some(me) = me {
@@ -236,19 +236,11 @@ impl Inode for OvInode {
     }
 
     fn attr(&self) -> Result<Attr> {
-        let a = match self.upper.lock().as_ref() {
-            Some(u) => u.attr()?,
-            None => self.lower.as_ref().ok_or(Errno::EIO)?.attr()?,
-        };
-        Ok(Attr { dev: self.fs.dev, ino: self.ino, ..a })
+        Ok(Attr { dev: self.fs.dev, ino: self.ino, ..self.top()?.attr()? })
     }
 
     fn perm(&self) -> Perm {
-        match (self.upper.lock().as_ref(), &self.lower) {
-            (Some(u), _) => u.perm(),
-            (None, Some(l)) => l.perm(),
-            (None, None) => Perm { mode: self.kind, uid: 0, gid: 0 },
-        }
+        self.top().map_or(Perm { mode: self.kind, uid: 0, gid: 0 }, |i| i.perm())
     }
 
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
@@ -382,9 +374,9 @@ impl Inode for OvInode {
             return Err(Errno::ENXIO);
         }
         if flags & oflag::ACCMODE == oflag::RDONLY {
-            return self.top()?.open(flags);
+            return self.top()?.clone().open(flags);
         }
-        self.copy_up(true)?.open(flags)
+        self.copy_up(true)?.clone().open(flags)
     }
 
     fn setattr(&self, set: &SetAttr) -> Result<()> {

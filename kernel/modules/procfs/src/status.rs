@@ -62,10 +62,7 @@ fn signals(who: &Who, p: &Process) -> [u64; 5] {
 
 pub fn stat(who: &Who) -> Result<Vec<u8>> {
     let p = who.process()?;
-    let (pgid, sid, ppid) = {
-        let r = p.rel.lock();
-        (r.pgid, r.session.sid, r.ppid)
-    };
+    let (pgid, sid, ppid) = (p.pgid(), p.sid(), p.ppid());
     let (tty, tpgid) = hooks().tty(&p);
     let (utime, stime) = hooks().times(&p);
     let (own, children) = (*p.usage.lock(), *p.child_usage.lock());

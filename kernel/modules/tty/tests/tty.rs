@@ -89,9 +89,9 @@ fn job_control() {
     let mut none = 31000i32;
     assert_eq!(ioctl(&s, 0x5410, &mut none), Err(Errno::ESRCH));
     // In the background with SIGTTIN blocked a read fails.
-    p.rel.lock().pgid = p.pid + 1;
+    p.set_pgid(p.pid + 1);
     assert_eq!(read(&s, 1), Err(Errno::EIO));
-    p.rel.lock().pgid = p.pid;
+    p.set_pgid(p.pid);
     // The master goes: hang-up.
     drop(m);
     assert!(p.pending.lock().take(SigSet::of(sig::HUP)).is_some());

@@ -22,13 +22,13 @@ const MAX_STRINGS: usize = 0x10_0000;
 /// execve(2).
 pub fn execve(a: &Args) -> Result<i64> {
     let path = uaccess::read_path(a.u64(0))?;
-    exec(None, path, a.u64(1), a.u64(2), 0)
+    exec(None, path.into_vec(), a.u64(1), a.u64(2), 0)
 }
 
 /// execveat(2).
 pub fn execveat(a: &Args) -> Result<i64> {
     let path = uaccess::read_path(a.u64(1))?;
-    exec(Some(a.fd(0)), path, a.u64(2), a.u64(3), a.u32(4))
+    exec(Some(a.fd(0)), path.into_vec(), a.u64(2), a.u64(3), a.u32(4))
 }
 
 fn strings(at: u64, budget: &mut usize) -> Result<Vec<Vec<u8>>> {

@@ -224,6 +224,7 @@ fn no_pid(e: Errno) -> Errno {
 /// Makes the child's objects and its context; nothing runs yet.
 fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
     use flag::*;
+    me.recent.clear();
     let files = if r.flags & FILES != 0 { me.files() } else { me.files().fork() };
     let fs = if r.flags & FS != 0 { me.fs() } else { me.fs().fork() };
     let comm = *me.comm.lock();

@@ -90,7 +90,7 @@ pub fn setpgid(a: &Args) -> Result<i64> {
             return Err(Errno::EPERM);
         }
     }
-    target.rel.lock().pgid = pgid;
+    target.set_pgid(pgid);
     Ok(0)
 }
 
@@ -101,8 +101,7 @@ pub fn setsid(_: &Args) -> Result<i64> {
     if !tree.group(me.pid).is_empty() {
         return Err(Errno::EPERM);
     }
-    let mut rel = me.rel.lock();
-    rel.session = Arc::new(Session { sid: me.pid, tty: Mutex::default() });
-    rel.pgid = me.pid;
+    me.rel.lock().session = Arc::new(Session { sid: me.pid, tty: Mutex::default() });
+    me.set_pgid(me.pid);
     Ok(i64::from(me.pid))
 }
