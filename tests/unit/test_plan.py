@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from lodger.boot.plan import choose_guard, plan
+from lodger.boot.plan import choose_divert, choose_guard, plan
 from lodger.config.machine import machine_config
 from lodger.errors import ConfigError
 from lodger.image import hostroot
@@ -96,12 +96,26 @@ def test_volumes_decide_what_may_be_written(tmp_path):
 def test_guard(monkeypatch):
     monkeypatch.setattr("lodger.host.features.has_pkeys", lambda: False)
     monkeypatch.delenv("LODGER_GUARD", raising=False)
-    assert choose_guard(machine_config()) == "none"
+    assert choose_guard(machine_config(), "dispatch") == "none"
     with pytest.raises(ConfigError, match="memory protection keys"):
-        choose_guard(machine_config(guard="pkey"))
+        choose_guard(machine_config(guard="pkey"), "dispatch")
     monkeypatch.setattr("lodger.host.features.has_pkeys", lambda: True)
-    assert choose_guard(machine_config()) == "pkey"
-    assert choose_guard(machine_config(guard="none")) == "none"
+    assert choose_guard(machine_config(), "dispatch") == "pkey"
+    assert choose_guard(machine_config(guard="none"), "dispatch") == "none"
+    # Keys without user dispatch hold nothing.
+    assert choose_guard(machine_config(), "seccomp") == "none"
+    with pytest.raises(ConfigError, match="cannot hold"):
+        choose_guard(machine_config(guard="pkey"), "seccomp")
+
+
+def test_divert(monkeypatch):
+    monkeypatch.delenv("LODGER_DIVERT", raising=False)
+    for there, chosen in ((True, "dispatch"), (False, "seccomp")):
+        monkeypatch.setattr("lodger.host.features.has_user_dispatch", lambda there=there: there)
+        assert choose_divert(machine_config()) == chosen
+        assert choose_divert(machine_config(machine="classic")) == ""
+    monkeypatch.setenv("LODGER_DIVERT", "dispatch")
+    assert choose_divert(machine_config()) == "dispatch"
 
 
 def test_a_warm_plan_is_quick():

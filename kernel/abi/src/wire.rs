@@ -44,3 +44,5 @@ pub const FLAG_DEBUG: u32 = 2;
 pub const FLAG_LANDLOCK: u32 = 4;
 /// System calls are counted one by one, with their time and host calls.
 pub const FLAG_COUNT: u32 = 8;
+/// The host lacks syscall user dispatch: the seccomp filter diverts the calls of applications.
+pub const FLAG_SECCOMP_TRAP: u32 = 16;

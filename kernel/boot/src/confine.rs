@@ -108,7 +108,7 @@ fn guard_sites() -> alloc::vec::Vec<host::seccomp::Site> {
     open.iter().map(|ip| site(*ip, 7)).chain(close.iter().map(|ip| site(*ip, 0))).collect()
 }
 
-/// Puts on the seccomp filter made from the host-call list. From here on only the list's calls are possible. `traced`: under
+/// Puts on the seccomp filter made from the host-call list. It diverts the calls of applications, too, where nothing else does. From here on only the list's calls are possible. `traced`: under
 /// the `process` monitor.
 ///
 /// # Errors
@@ -118,7 +118,11 @@ pub fn filter(traced: bool) -> Result<()> {
     /// No speculation mitigation: it would slow every process of the VM and guards against other threads of the same
     /// process, which share everything anyway (seccomp(2)).
     const FLAG_SPEC_ALLOW: u64 = 4;
-    let p = host::seccomp::program(&guard_sites(), traced);
+    let kernel = trap::monitor::by_seccomp().then(|| {
+        let code = trap::monitor::kernel_code();
+        code.start as u32..code.end as u32
+    });
+    let p = host::seccomp::program(&guard_sites(), traced, kernel);
     let prog = [p.insns().len() as u64, p.insns().as_ptr() as u64];
     boot_call(SECCOMP, &[SET_MODE_FILTER, FLAG_SPEC_ALLOW, prog.as_ptr() as u64]).map(drop)
 }

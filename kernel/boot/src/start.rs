@@ -63,7 +63,10 @@ fn machine(initial: &Initial) -> ! {
     if initial.aux.vdso != 0 {
         // SAFETY: AT_SYSINFO_EHDR.
         let (end, clock) = unsafe { vdso_symbols(initial.aux.vdso) };
-        host::time::set_vdso_clock_gettime(clock);
+        // The vDSO makes a system call where the host's clock is not to be read without; only the guest kernel's own code may.
+        if boot.flags & wire::FLAG_SECCOMP_TRAP == 0 {
+            host::time::set_vdso_clock_gettime(clock);
+        }
         // The data pages lie right before the code; how many depends on the host's release: at most 8.
         core_::mm::set_vdso(initial.aux.vdso - tool::vvar_size(initial.aux.vdso), initial.aux.vdso, end);
     }
@@ -82,6 +85,9 @@ fn machine(initial: &Initial) -> ! {
     let Some(monitor) = trap::monitor::choose(boot.monitor) else {
         give_up("monitor", &alloc::format!("number {} is unknown", boot.monitor))
     };
+    if boot.flags & wire::FLAG_SECCOMP_TRAP != 0 && monitor != trap::monitor::Monitor::Process {
+        trap::monitor::divert_by_seccomp();
+    }
     if boot.spaces > wire::SPACES_REMAP {
         give_up("spaces", &alloc::format!("number {} is unknown", boot.spaces));
     }

@@ -43,11 +43,6 @@ impl<'a> IoBuf<'a> {
         Ok(IoBuf { pieces: Pieces::One(IoVec { base: addr, len }), done: 0, total: len as usize })
     }
 
-    /// Memory that the guest kernel has just mapped in the application's window; the address space may be locked.
-    pub(crate) fn fresh(addr: u64, len: u64) -> IoBuf<'a> {
-        IoBuf { pieces: Pieces::One(IoVec { base: addr, len }), done: 0, total: len as usize }
-    }
-
     /// The application's iovec array of `n` pieces.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! is a row of [`crate::calls::TABLE`] passes if its arguments do, everything else kills the process.
 
 use crate::calls::{Check, TABLE};
+use core::ops::Range;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,7 @@ const JEQ: u16 = 0x15;
 const JSET: u16 = 0x45;
 const JGE: u16 = 0x35;
 const RET: u16 = 0x06;
+const TRAP: u32 = 0x0003_0000;
 const ALLOW: u32 = 0x7fff_0000;
 const KILL_PROCESS: u32 = 0x8000_0000;
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
@@ -58,11 +60,25 @@ pub struct Site {
     pub args: [u32; 3],
 }
 
-/// Builds the filter from the host-call list. What comes from one of `sites` is judged by that alone. With `int80`, the 32-bit
+/// Builds the filter from the host-call list. With `kernel`, the addresses (below 4 GiB) of the guest kernel's code, all that comes
+/// from elsewhere is an application's and becomes SIGSYS, whatever it is (SECCOMP_RET_TRAP). What comes from one of `sites` is judged by that alone. With `int80`, the 32-bit
 /// getpid passes: what the `process` monitor makes of an application's `int 0x80` before it becomes a fault.
 #[must_use]
-pub fn program(sites: &[Site], int80: bool) -> Program {
+pub fn program(sites: &[Site], int80: bool, kernel: Option<Range<u32>>) -> Program {
     let mut p = Program { insns: [Insn { code: 0, jt: 0, jf: 0, k: 0 }; MAX], len: 0 };
+    if let Some(kernel) = kernel {
+        // The vsyscall page, the only code at the very top: the host does its three calls itself, as under user dispatch. Else the
+        // host gives the address after the instruction: the first is none of the kernel's, the one after the last is.
+        const TOP: u32 = u32::MAX;
+        p.push(LD_W_ABS, 0, 0, 12);
+        p.push(JEQ, 0, 1, TOP);
+        p.push(RET, 0, 0, ALLOW);
+        p.push(JEQ, 0, 3, 0);
+        p.push(LD_W_ABS, 0, 0, 8);
+        p.push(JGE, 0, 1, kernel.start + 1);
+        p.push(JGE, 0, 1, kernel.end + 1);
+        p.push(RET, 0, 0, TRAP);
+    }
     p.push(LD_W_ABS, 0, 0, 4);
     if int80 {
         const AUDIT_ARCH_I386: u32 = 0x4000_0003;

@@ -26,6 +26,7 @@ const SIGALRM: u32 = 14;
 const NT: u64 = 0x4000;
 const AC: u64 = 0x4_0000;
 const SYS_USER_DISPATCH: i32 = 2;
+const SYS_SECCOMP: i32 = 1;
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 
 /// The x86-64 ucontext as the host lays it out (`asm/ucontext.h`, `asm/sigcontext.h`).
@@ -104,22 +105,20 @@ pub unsafe extern "C" fn lodger_handle_signal(sig: u32, info: *const Info, uc: *
         crate::sched::timer_interrupt();
     }
     let from_user = host::thread::trusted().in_user.load(Ordering::Relaxed) != 0;
+    let here = uc as u64;
     let (sig, info, uc) = if portal && from_user {
         mprotect::first_frame()
     } else {
         // SAFETY: by the caller's word.
         unsafe { (sig, &*info, &mut *uc) }
     };
-    let sig = if sig == SIGALRM {
-        if !alarm {
-            // A second signal came before the first one's frame was looked at.
-            crate::sched::timer_interrupt();
-        }
-        // From here on as any other interrupt.
-        KICK
-    } else {
-        sig
-    };
+    if !alarm && core::ptr::from_mut(uc) as u64 != here {
+        // This signal came before the entry had got anywhere with the first one, and nobody comes back to what lies between the
+        // two: perhaps a timer interrupt. One too many does no harm; one that is lost is the last one.
+        crate::sched::timer_interrupt();
+    }
+    // From here on as any other interrupt.
+    let sig = if sig == SIGALRM { KICK } else { sig };
     match decide(sig, info, uc, from_user) {
         Next::Spine => 0,
         Next::Resume => core::ptr::from_mut(uc) as u64,
@@ -203,7 +202,9 @@ fn decide(sig: u32, info: &Info, uc: &mut UContext, from_user: bool) -> Next {
         KICK => Exit::Interrupted,
         SIGTRAP if stepped => Exit::Interrupted,
         SIGUSR1 => Exit::Syscall,
-        SIGSYS if info.code == SYS_USER_DISPATCH && info.arch == AUDIT_ARCH_X86_64 => Exit::Syscall,
+        SIGSYS if matches!(info.code, SYS_USER_DISPATCH | SYS_SECCOMP) && info.arch == AUDIT_ARCH_X86_64 => {
+            Exit::Syscall
+        }
         // int 0x80 from 64-bit code: this guest has no 32-bit interface; without one Linux gives a general protection fault.
         SIGSYS => Exit::Fault { sig: SIGSEGV, code: 0x80, addr: 0, err: 0, trapno: 13 },
         _ => Exit::Fault { sig, code: info.code, addr: info.addr, err: uc.err, trapno: uc.trapno },

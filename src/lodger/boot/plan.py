@@ -25,6 +25,8 @@ _MOUNTS = {
 }
 _NODES = {tree.DIRECTORY: wire.NODE_DIRECTORY, tree.FILE: wire.NODE_FILE, tree.SYMLINK: wire.NODE_SYMLINK}
 
+#: What diverts system calls, whatever the host offers: "dispatch" or "seccomp".
+DIVERT_VARIABLE = "LODGER_DIVERT"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -38,6 +40,8 @@ class BootPlan:
     steps: tuple[Step, ...]
     env: tuple[tuple[str, str], ...]
     """what a command's environment starts from"""
+    divert: str
+    """see :func:`choose_divert`"""
 
     def directories(self) -> list[tuple[str, bool]]:
         """(host directory, writable) of everything that the guest may reach."""
@@ -59,15 +63,42 @@ def plan(config: MachineConfig) -> BootPlan:
     for volume in config.volumes:
         steps.append(tree.Mount(tree.HOST_RO if volume.read_only else tree.HOST_RW, volume.target, volume.source))
     base = {"PATH": search, "LANG": "C.UTF-8", **dict(config.env)}
-    return BootPlan(config, choose_guard(config), tuple(steps), tuple(base.items()))
+    divert = choose_divert(config)
+    return BootPlan(config, choose_guard(config, divert), tuple(steps), tuple(base.items()), divert)
 
 
-def choose_guard(config: MachineConfig) -> str:
-    """The guard in force. Raises ConfigError when "pkey" was asked for and the processor has no keys."""
+def choose_divert(config: MachineConfig) -> str:
+    """What diverts the system calls of applications: "dispatch" (syscall user dispatch), or where the host has none
+    "seccomp"; "" where the monitor needs neither. LODGER_DIVERT decides instead (tests). Raises ConfigError for an
+    unknown value of it.
+    """
+    from lodger.host.features import has_user_dispatch
+
+    if config.monitor == "process":
+        return ""
+    asked = os.environ.get(DIVERT_VARIABLE)
+    if asked is None:
+        return "dispatch" if has_user_dispatch() else "seccomp"
+    if asked not in ("dispatch", "seccomp"):
+        raise ConfigError(f"{DIVERT_VARIABLE}={asked!r} is unknown: choose one of dispatch, seccomp")
+    return asked
+
+
+def choose_guard(config: MachineConfig, divert: str) -> str:
+    """The guard in force. Raises ConfigError when "pkey" was asked for and cannot hold."""
     from lodger.host.features import has_pkeys
 
     if config.guard in ("none", "mprotect"):
         return config.guard
+    if divert == "seccomp":
+        # An application that jumps to a system call instruction of the guest kernel's would make that call.
+        if config.guard == "auto":
+            return "none"
+        raise ConfigError(
+            "guard='pkey' cannot hold where the seccomp filter diverts system calls, because this host has no "
+            "syscall user dispatch: use guard='none', or guard='mprotect' with spaces='remap' "
+            "(lodger doctor says what that means)"
+        )
     keys = has_pkeys()
     if config.guard == "auto":
         return "pkey" if keys else "none"
@@ -87,6 +118,7 @@ def boot_packet(plan: BootPlan, *, landlock: bool, debug: bool, trace: bool, fds
         | (wire.FLAG_DEBUG_LOG if debug else 0)
         | (wire.FLAG_LANDLOCK if landlock else 0)
         | (wire.FLAG_COUNT if config.count_calls else 0)
+        | (wire.FLAG_SECCOMP_TRAP if plan.divert == "seccomp" else 0)
     )
     return wire.encode(
         wire.BOOT, 1, wire.VERSION, config.memory, config.pids, config.cpus, config.hostname,

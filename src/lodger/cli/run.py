@@ -9,7 +9,7 @@ import time
 
 from lodger.cli.options import Option, listing, parse
 from lodger.config.parse import seconds, volume_spec
-from lodger.errors import ConfigError, SpawnError
+from lodger.errors import ConfigError, GuestPanic, SpawnError
 from lodger.host import signals as signal
 from lodger.machine.vm import VM
 
@@ -73,8 +73,9 @@ def run(words: list[str]) -> int:
     vm = VM(**settings(values))
     try:
         if vm.layers["guard"] == "none" and not vm.config.guard_chosen:
+            missing = "syscall user dispatch" if vm.layers["divert"] == "seccomp" else "memory protection keys"
             print(
-                "lodger: warning: no memory protection keys here, so a guest program can take over its guest "
+                f"lodger: warning: no {missing} here, so a guest program can take over its guest "
                 "kernel (the host stays isolated); lodger doctor explains, --guard none accepts it",
                 file=sys.stderr,
             )
@@ -187,7 +188,13 @@ def _attend(process: Process, inbox: _Inbox, limit: float | None) -> bool:
             if process.poll() is not None:
                 return False
             process.kill()
-            process.wait(10)
+            try:
+                process.wait(10)
+            except TimeoutError:
+                raise GuestPanic(
+                    "the command was killed for its time, but the guest kernel does not end it within 10 seconds: "
+                    "a bug of Lodger's, which the VM does not survive"
+                ) from None
             return True
         for number in inbox.take():
             if number == signal.SIGWINCH:

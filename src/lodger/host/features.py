@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from lodger._record import record
+from lodger.errors import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,10 +54,14 @@ def has_fsgsbase() -> bool:
 
 
 def has_user_dispatch() -> bool:
-    """Syscall user dispatch (PR_SET_SYSCALL_USER_DISPATCH, Linux 5.11)."""
-    from lodger.host.libc import in_child
+    """Syscall user dispatch (PR_SET_SYSCALL_USER_DISPATCH, Linux 5.11). Asks by switching off what is not on."""
+    from lodger.host.libc import prctl
 
-    return in_child(59, 0, 0, 0, 0) == 0
+    try:
+        prctl("syscall user dispatch", 59)
+    except HostError:
+        return False
+    return True
 
 
 def has_seccomp() -> bool:
@@ -132,8 +137,11 @@ def features() -> list[Feature]:
             "(under a hypervisor it must be passed through), with Linux 6.12 or newer",
         ),
         Feature(
-            "syscall-dispatch", dispatch, True, "PR_SET_SYSCALL_USER_DISPATCH",
-            "system calls that were not patched are diverted inside the thread", "run Linux 5.11 or newer",
+            "syscall-dispatch", dispatch, False,
+            "PR_SET_SYSCALL_USER_DISPATCH" if dispatch else "not offered: the seccomp filter diverts instead",
+            "system calls that were not patched are diverted inside the thread" if dispatch else
+            "guard 'pkey' cannot hold (auto takes 'none'), and the guest kernel's own host calls take longer",
+            "" if dispatch else "run Linux 5.11 or newer, or let the sandbox that this runs in allow the prctl",
         ),
         Feature(
             "seccomp", seccomp, True, "seccomp filter mode",

@@ -128,6 +128,7 @@ class Machine:
             "guard": guards.get(message.number(2), "unknown"),
             "monitor": monitors.get(message.number(3), "unknown"),
             "spaces": self.plan.config.spaces,
+            "divert": self.plan.divert,
         }
 
     def command(

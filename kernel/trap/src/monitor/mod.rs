@@ -2,7 +2,8 @@
 //!
 //! - `process`: the VMM traces the guest-machine process, stops it at each call and sends SIGUSR1 instead (`monitor/tracer.py` of
 //!   the VMM).
-//! - `host`: the host diverts the call within the thread: syscall user dispatch sends SIGSYS.
+//! - `host`: the host diverts the call within the thread and sends SIGSYS: by syscall user dispatch, or where that is missing by the
+//!   seccomp filter, which knows the guest kernel's calls by where they come from ([`by_seccomp`]).
 //! - `inline`: as `host`, until the site of the call has become a jump to the gate: [`stub`]; which sites do is
 //!   `entry::inline`'s decision.
 //!
@@ -10,7 +11,7 @@
 
 use crate::guard::{self, Guard};
 use abi::{layout, wire};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use host::syscall;
 
 pub mod stub;
@@ -43,12 +44,40 @@ pub fn in_force() -> Monitor {
     }
 }
 
+static BY_SECCOMP: AtomicBool = AtomicBool::new(false);
+
+/// The seccomp filter diverts (boot).
+pub fn divert_by_seccomp() {
+    BY_SECCOMP.store(true, Ordering::Relaxed);
+}
+
+/// True where the seccomp filter diverts an application's calls: whatever comes from outside the guest kernel's code.
+#[must_use]
+pub fn by_seccomp() -> bool {
+    BY_SECCOMP.load(Ordering::Relaxed)
+}
+
+/// Addresses from which the guest kernel makes host calls.
+#[must_use]
+pub fn kernel_code() -> core::ops::Range<u64> {
+    unsafe extern "C" {
+        static __portal_start: u8;
+        static __text_start: u8;
+        static __text_end: u8;
+    }
+    let start = match guard::in_force() {
+        Guard::Mprotect => &raw const __portal_start,
+        _ => &raw const __text_start,
+    };
+    start as u64..(&raw const __text_end) as u64
+}
+
 /// Arms syscall user dispatch for the calling thread: from now on the selector decides, with no address range exempt.
 ///
 /// # Panics
 /// Where the host refuses.
 pub fn arm() {
-    if in_force() == Monitor::Process {
+    if in_force() == Monitor::Process || by_seccomp() {
         return;
     }
     const PR_SET_SYSCALL_USER_DISPATCH: u64 = 59;
