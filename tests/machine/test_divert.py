@@ -62,8 +62,6 @@ def test_guest_programs(diverted, name):
     program = build(TESTS / "guest" / f"{name}.c")
     host = subprocess.run([program], capture_output=True, stdin=subprocess.DEVNULL, cwd="/dev/shm", timeout=60)
     guest = diverted.run([f"/programs/{program.name}"], cwd="/tmp", timeout=60)
-    if name == "signal_faults" and diverted.config.spaces == "remap":
-        pytest.xfail("the page-fault error code: tests/expectations")
     assert (guest.returncode, guest.stdout.decode()) == (host.returncode, host.stdout.decode())
 
 

@@ -1,6 +1,7 @@
 //! Open files: what a descriptor refers to.
 
 use crate::io::IoBuf;
+use crate::vfs::busy::Claim;
 use crate::vfs::{Attr, Inode, Path, locks};
 use crate::wait::{Events, PollTable};
 use crate::{Errno, Mutex, Result};
@@ -172,6 +173,8 @@ pub struct File {
     append_pos: AtomicU64,
     /// Where it was opened; set for everything that has an inode.
     path: Option<Path>,
+    /// What keeps programs, or writers, away from it meanwhile.
+    claim: Mutex<Option<Claim>>,
     /// Async-notification owner (F_SETOWN): pid, or negative process group.
     pub owner: AtomicU64,
 }
@@ -184,6 +187,11 @@ impl File {
 
     #[must_use]
     pub fn with_path(ops: Arc<dyn FileOps>, flags: u32, path: Option<Path>) -> Arc<File> {
+        Self::with_claim(ops, flags, path, None)
+    }
+
+    #[must_use]
+    pub fn with_claim(ops: Arc<dyn FileOps>, flags: u32, path: Option<Path>, claim: Option<Claim>) -> Arc<File> {
         let flags = flags & !(oflag::CREAT | oflag::EXCL | oflag::NOCTTY | oflag::TRUNC | oflag::CLOEXEC);
         Arc::new(File {
             ops,
@@ -191,6 +199,7 @@ impl File {
             pos: Mutex::default(),
             append_pos: AtomicU64::new(0),
             path,
+            claim: Mutex::new(claim),
             owner: AtomicU64::new(0),
         })
     }
@@ -320,6 +329,14 @@ impl File {
             return Err(Errno::EBADF);
         }
         self.ops.write(self, src, off)
+    }
+}
+
+impl File {
+    /// Gives up the claim that the file was opened with (an interpreter's, once it is loaded).
+    pub fn give_up_claim(&self) {
+        let claim = self.claim.lock().take();
+        drop(claim);
     }
 }
 

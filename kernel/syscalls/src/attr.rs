@@ -213,6 +213,7 @@ pub fn truncate(a: &Args) -> Result<i64> {
     let cred = current().cred();
     perm::check(inode, &cred, perm::WRITE)?;
     check_len(len as i64)?;
+    let _writer = core_::vfs::busy::write(inode)?;
     inode.truncate(len)?;
     drop_set_ids(inode, &cred).map(|()| 0)
 }

@@ -17,8 +17,9 @@ const FP_XSTATE_MAGIC2: u32 = 0x4650_5845;
 /// Where software finds out about the extended state: the last 48 bytes of the FXSAVE area.
 const SW_BYTES: usize = 464;
 
-/// Flags that an application may set for itself (`FIX_EFLAGS` without TF and RF: nobody steps through the gate, A13).
-const USER_EFLAGS: u64 = 0x0004_0cd5;
+/// Flags that an application may set for itself (Linux's `FIX_EFLAGS`). The trap flag takes effect with the IRETQ of the full exit, after
+/// the first instruction of the application's: no instruction of the guest kernel's is stepped through (A13).
+const USER_EFLAGS: u64 = 0x0005_0dd5;
 const FIXED_EFLAGS: u64 = 0x202;
 
 /// What is to be delivered.

@@ -141,7 +141,11 @@ fn decide(sig: u32, info: &Info, uc: &mut UContext, from_user: bool) -> Next {
     let rip = uc.rip;
     let mut stepped = false;
     let open = guard::was_open(uc);
-    if portal && (code.gate_start..code.gate_end).contains(&rip) {
+    // An application that single-steps has come to the gate.
+    let at_gate = from_user && sig == SIGTRAP && rip == code.gate_start;
+    if at_gate {
+        // Below, with its registers as they are: nothing of the gate has run.
+    } else if portal && (code.gate_start..code.gate_end).contains(&rip) {
         // Never on from the middle of it with the guard open: who says that the application was there?
         mprotect::rewind(uc);
         if sig == SIGTRAP {
@@ -192,14 +196,22 @@ fn decide(sig: u32, info: &Info, uc: &mut UContext, from_user: bool) -> Next {
     {
         return Next::Outer(at);
     }
+    // An application that single-steps goes through a patched call in one step.
+    let in_stub = (layout::STUBS..layout::STUBS_END).contains(&rip);
+    stepped |= sig == SIGTRAP && in_stub;
     // Application code was interrupted. From here on host calls are the guest kernel's.
     page.selector.store(0, Ordering::Relaxed);
     page.in_user.store(0, Ordering::Relaxed);
     page.trap_entries.store(page.trap_entries.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     let c = context::current();
     save(c, uc);
+    if at_gate {
+        // The call that it is about to make; the trap flag stays with the application.
+        c.regs.rip = c.regs.rcx;
+    }
     c.set_exit(match sig {
         KICK => Exit::Interrupted,
+        SIGTRAP if at_gate => Exit::Syscall,
         SIGTRAP if stepped => Exit::Interrupted,
         SIGUSR1 => Exit::Syscall,
         SIGSYS if matches!(info.code, SYS_USER_DISPATCH | SYS_SECCOMP) && info.arch == AUDIT_ARCH_X86_64 => {

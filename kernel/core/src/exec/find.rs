@@ -52,8 +52,9 @@ fn open_program(walk: &Walk, p: Path) -> Result<Arc<File>> {
         return Err(Errno::EACCES);
     }
     // Execution needs no read permission (execve(2)): the kernel reads, not the caller.
+    let claim = vfs::busy::execute(&inode)?;
     let ops = inode.open(oflag::RDONLY)?;
-    Ok(File::with_path(ops, oflag::RDONLY, Some(p)))
+    Ok(File::with_claim(ops, oflag::RDONLY, Some(p), Some(claim)))
 }
 
 /// Mode, owner and group of the program file, where set-user-ID and set-group-ID count (not on `nosuid` mounts).

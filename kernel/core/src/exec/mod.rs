@@ -124,6 +124,7 @@ impl Program {
         let (entry, base) = match &self.interp {
             Some((file, header)) => {
                 let m = header.map(mm, file)?;
+                file.give_up_claim();
                 (m.entry, m.bias)
             }
             None => (main.entry, 0),

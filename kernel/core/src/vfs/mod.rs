@@ -8,6 +8,7 @@
 //! A warm walk takes one short lock and one hash lookup a component and calls no file system; attributes live in
 //! the inode. Directory locks (rank 4) are held only while names change or a file system is asked.
 
+pub mod busy;
 pub mod dentry;
 mod dirfile;
 pub mod inode;

@@ -159,6 +159,7 @@ pub fn open_path(p: Path, flags: u32, cred: &Cred, created: bool) -> Result<Arc<
             return Err(Errno::EPERM);
         }
     }
+    let claim = if write && what == kind::FILE { Some(super::busy::write(&inode)?) } else { None };
     let ops: Arc<dyn FileOps> = match what {
         kind::DIR => Arc::new(DirFile::new(p.clone())),
         kind::FIFO => special::open_fifo(&inode, flags)?,
@@ -171,7 +172,7 @@ pub fn open_path(p: Path, flags: u32, cred: &Cred, created: bool) -> Result<Arc<
             inode.open(flags & !oflag::TMPFILE)?
         }
     };
-    Ok(File::with_path(ops, flags, Some(p)))
+    Ok(File::with_claim(ops, flags, Some(p), claim))
 }
 
 fn open_char(inode: &Arc<dyn Inode>, flags: u32, p: &Path) -> Result<Arc<dyn FileOps>> {

@@ -193,6 +193,7 @@ pub fn activate(mm: &Mm) {
 #[must_use]
 pub fn error_code(addr: u64, err: u64) -> u64 {
     const PRESENT: u64 = 1;
+    const FETCH: u64 = 16;
     if !on() {
         return err;
     }
@@ -201,7 +202,8 @@ pub fn error_code(addr: u64, err: u64) -> u64 {
     let page = addr & !(abi::layout::PAGE - 1);
     match s.areas.find(addr) {
         Some((_, v)) if v.prot & flag::PROT_MASK == 0 => err & !PRESENT,
-        Some(_) if s.table.get(page).is_present() => err | PRESENT,
+        // Linux brings in the page of any access but a forbidden write before it refuses (arch/x86/mm/fault.c, `access_error`).
+        Some(_) if err & FETCH != 0 || s.table.get(page).is_present() => err | PRESENT,
         Some(_) => err & !PRESENT,
         None => err,
     }
