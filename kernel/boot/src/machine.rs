@@ -159,13 +159,19 @@ fn reap() {
         // Its threads ran application code: no lock is held, its books can be closed here.
         spawn::set_fault(p.spawn_id.load(Ordering::Relaxed) as u32, spawn::FAULT_KILLED);
         for t in &threads {
-            drop(t.set_files(core_::fd::FdTable::new()));
+            let_go(t);
             core_::task::thread_gone(t);
             trap::thread::free_slot(t.slot());
         }
         core_::time::process_gone(&p);
         core_::task::process_exit(&p, Exit::signal(9, false));
     });
+}
+
+/// Closes the files of a thread whose host thread is gone.
+fn let_go(t: &core_::Thread) {
+    // SAFETY: the host has reported the end of the host process; the supervisor is no guest thread.
+    drop(unsafe { host::thread::in_place_of(t.slot(), || t.set_files(core_::fd::FdTable::new())) });
 }
 
 /// The host killed the virtual processor (`remap` spaces) while it ran application code: that process ends, and the machine
@@ -178,7 +184,7 @@ fn processor_lost(code: i32, status: i32) {
         spawn::set_fault(p.spawn_id.load(Ordering::Relaxed) as u32, spawn::FAULT_KILLED);
         let thread = p.threads.lock().iter().find(|t| t.slot() == slot).cloned();
         if let Some(t) = thread {
-            drop(t.set_files(core_::fd::FdTable::new()));
+            let_go(&t);
             let last = core_::task::thread_gone(&t);
             if last {
                 core_::time::process_gone(&p);

@@ -213,6 +213,19 @@ pub fn current_if_any<T: Sync + 'static>() -> Option<&'static T> {
     any.then(current)
 }
 
+/// Runs `f` as the thread of `slot`, whose object [`current`] then returns: what only that thread reaches ([`crate::own`]) can be
+/// put in order when its host thread is gone.
+///
+/// # Safety
+/// The host thread of `slot` has ended, and the caller has no object of its own.
+pub unsafe fn in_place_of<R>(slot: u32, f: impl FnOnce() -> R) -> R {
+    let mine = &trusted().current;
+    let own = mine.swap(trusted_of(slot).current.load(Ordering::Acquire), Ordering::Relaxed);
+    let r = f();
+    mine.store(own, Ordering::Relaxed);
+    r
+}
+
 /// True for an address inside the object that [`current`] returns.
 #[inline]
 pub(crate) fn is_within_current<T>(at: *const T) -> bool {
