@@ -123,6 +123,27 @@ static void tests(void) {
     printf("orphaned group: %c %c\n", a < b ? a : b, a < b ? b : a);
     CHECK(wait(&st) > 0);
     say_status("continued", st);
+    // One that has been orphaned all along hears nothing when a member ends, wherever the member's parent is.
+    st = CHILD({
+        setsid();
+        handle(SIGHUP, on_hup, SA_RESTART);
+        pid_t stopped = fork();
+        if (!stopped) raise(SIGSTOP), _exit(0);
+        until_state(stopped, 'T');
+        pid_t member = fork();
+        if (!member) {
+            if (!fork()) nap(20), _exit(0);
+            _exit(0);
+        }
+        wait_for(member);
+        nap(100);
+        until_state(stopped, 'T');
+        kill(stopped, SIGKILL);
+        say_status("stopped member", wait_for(stopped));
+        put('e');
+    });
+    printf("orphaned all along: %c\n", get());
+    say_status("its leader", st);
     // An orphaned group is not stopped by SIGTSTP.
     st = CHILD(setsid(); raise(SIGTSTP); puts("not stopped"));
     say_status("TSTP", st);

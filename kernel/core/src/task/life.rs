@@ -189,8 +189,8 @@ pub fn on_exited(f: &'static fn(&Process, Exit, &Usage)) {
 pub fn process_exit(p: &Arc<Process>, status: Exit) {
     *p.mm.lock() = None;
     let mut orphans_done = Vec::new();
-    // Groups that this process linked to its session: its own through its parent, its children's through itself.
-    let mut links = alloc::vec![p.pgid()];
+    // Groups that this process linked to the rest of its session: its own through its parent, its children's through itself.
+    let mut links = Vec::new();
     let parent;
     {
         let tree = TREE.lock();
@@ -210,7 +210,7 @@ pub fn process_exit(p: &Arc<Process>, status: Exit) {
         if let Some(h) = tree.process(heir) {
             for c in children {
                 let Some(child) = tree.process(c) else { continue };
-                links.push(child.pgid());
+                links.extend(linked_group(&child, p));
                 child.set_ppid(heir);
                 child.rel.lock().maker = heir;
                 child.exit_signal.store(sig::CHLD, Ordering::Relaxed);
@@ -221,6 +221,7 @@ pub fn process_exit(p: &Arc<Process>, status: Exit) {
             }
         }
         parent = tree.process(p.ppid());
+        links.extend(parent.as_ref().and_then(|parent| linked_group(p, parent)));
         *p.exit.lock() = Some(status);
         *p.state.lock() = State::Zombie;
     }
@@ -251,6 +252,12 @@ pub fn process_exit(p: &Arc<Process>, status: Exit) {
         let st = child.exit.lock().unwrap_or(Exit(0));
         tell_parent(&child, &heir, st);
     }
+}
+
+/// The child's group where its parent, of another group in the same session, is one of those who could continue it when it
+/// stops (kernel/exit.c, `kill_orphaned_pgrp`).
+fn linked_group(child: &Process, parent: &Process) -> Option<u32> {
+    (parent.pgid() != child.pgid() && parent.sid() == child.sid()).then(|| child.pgid())
 }
 
 fn tell_parent(p: &Arc<Process>, parent: &Arc<Process>, status: Exit) {
