@@ -25,10 +25,10 @@ int main(int argc, char **argv) {
     printf("shell %d\n", status);
     fflush(stdout);
     if (!fork()) { execl("/proc/self/exe", "low", "x", (char *)0); _exit(9); }
-    wait(&status);
+    if (wait(&status) < 0 || status) printf("forked: status %x\n", status);
     pid_t pid;
-    posix_spawn(&pid, "/proc/self/exe", 0, 0, (char *[]){"low", "x", "y", 0}, (char *[]){0});
-    waitpid(pid, &status, 0);
+    if ((n = posix_spawn(&pid, "/proc/self/exe", 0, 0, (char *[]){"low", "x", "y", 0}, (char *[]){0}))) printf("not spawned: %s\n", strerror(n));
+    if (waitpid(pid, &status, 0) != pid || status) printf("spawned: status %x\n", status);
     fflush(stdout);
     execl("/bin/sh", "sh", "-c", "for i in 1 2 3; do echo $i | cat; done", (char *)0);
     return 1;

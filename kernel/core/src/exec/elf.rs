@@ -146,6 +146,11 @@ impl Header {
         let span = high - low;
         let bias = if self.dynamic { self.choose_base(mm, file, span)?.wrapping_sub(low) } else { 0 };
         let at = |v: u64| v.wrapping_add(bias);
+        let over = |from: u64, to: u64| from < layout::STUBS_END && to > layout::JUMP_TABLE;
+        // Before the first segment, the text perhaps, which must not be a copy that goes through the table.
+        if self.loads().any(|s| over(page_down(at(s.vaddr)), at(s.vaddr) + s.memsz)) {
+            mm.go_over_table();
+        }
         let mut m = Mapped { bias, entry: at(self.entry), phdr: 0, brk: 0, code: (u64::MAX, 0), data: (0, 0) };
         for s in self.loads() {
             let prot = (s.flags & 4) >> 2 | (s.flags & 2) | (s.flags & 1) << 2;
@@ -153,7 +158,6 @@ impl Header {
             let skew = at(s.vaddr) - start;
             let file_end = at(s.vaddr) + s.filesz;
             let mem_end = at(s.vaddr) + s.memsz;
-            let over = |from: u64, to: u64| from < layout::STUBS_END && to > layout::JUMP_TABLE;
             if s.filesz > 0 && over(start, file_end) {
                 mm.map_over_table(start, skew + s.filesz, prot, Some((file.clone(), s.offset - skew)))?;
             } else if s.filesz > 0 {

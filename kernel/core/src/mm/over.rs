@@ -15,14 +15,19 @@ impl Mm {
         self.over_table.load(Ordering::Relaxed)
     }
 
-    /// Maps a private segment of a program at an address that the jump table has in other address spaces.
+    /// From now on the address space is such a one; before anything is mapped there.
+    pub fn go_over_table(&self) {
+        self.over_table.store(true, Ordering::Relaxed);
+        spaces::mmu().before_table(self);
+    }
+
+    /// Maps a private segment of a program at an address that the jump table has in other address spaces, after [`Mm::go_over_table`].
     ///
     /// # Errors
     /// `ENOMEM`; `ENOEXEC` where the file's pages are not one run.
     pub fn map_over_table(&self, start: u64, len: u64, prot: u32, file: Option<(Arc<File>, u64)>) -> Result<()> {
         let len = page_up(len).filter(|l| layout::user_range_ok(start, *l)).ok_or(Errno::ENOMEM)?;
         self.check_limits(len, prot, flag::PRIVATE)?;
-        spaces::mmu().before_table(self);
         let mut s = self.space.lock();
         let mut v = Vma {
             end: start + len,
@@ -51,7 +56,6 @@ impl Mm {
             v.flags |= flag::ANONYMOUS;
             spaces::mmu().over_table(&s, start, &mut v, None)?;
         }
-        self.over_table.store(true, Ordering::Relaxed);
         s.areas.insert(start, v);
         Ok(())
     }

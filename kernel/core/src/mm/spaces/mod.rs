@@ -66,7 +66,7 @@ pub(super) trait Mmu: Sync {
     fn cut(&self, mm: &Mm, s: &mut Space, start: u64, end: u64);
     /// The page table of a forked child.
     fn fork(&self, mm: &Mm, s: &mut Space) -> remap::Table;
-    /// An area is about to come where the jump table is in other address spaces.
+    /// Areas are about to come where the jump table is in other address spaces.
     fn before_table(&self, mm: &Mm);
     /// Maps such an area, from a file's descriptor and offset on the host if it has one.
     fn over_table(&self, s: &Space, start: u64, v: &mut Vma, from: Option<(&Arc<File>, i32, u64)>) -> Result<()>;

@@ -129,7 +129,9 @@ impl Mmu for Remap {
     }
 
     fn before_table(&self, mm: &Mm) {
-        mm.go_over_table();
+        if mm.is_active() {
+            place_table(true);
+        }
     }
 
     fn over_table(&self, _: &Space, _: u64, _: &mut Vma, _: Option<(&Arc<File>, i32, u64)>) -> Result<()> {
@@ -139,14 +141,6 @@ impl Mmu for Remap {
 }
 
 impl Mm {
-    /// The program lies where the jump table is in other address spaces; before the first such area.
-    fn go_over_table(&self) {
-        self.over_table.store(true, Ordering::Relaxed);
-        if self.is_active() {
-            place_table(true);
-        }
-    }
-
     fn is_active(&self) -> bool {
         ACTIVE.load(Ordering::Relaxed) == self.id
     }
