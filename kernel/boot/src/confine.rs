@@ -108,8 +108,22 @@ fn guard_sites() -> alloc::vec::Vec<host::seccomp::Site> {
     open.iter().map(|ip| site(*ip, 7)).chain(close.iter().map(|ip| site(*ip, 0))).collect()
 }
 
-/// Puts on the seccomp filter made from the host-call list. It diverts the calls of applications, too, where nothing else does. From here on only the list's calls are possible. `traced`: under
-/// the `process` monitor.
+/// Addresses from which the guest kernel makes host calls (`kernel.ld`).
+fn kernel_code() -> core::ops::Range<u32> {
+    unsafe extern "C" {
+        static __portal_start: u8;
+        static __text_start: u8;
+        static __text_end: u8;
+    }
+    let start = match trap::guard::in_force() {
+        trap::guard::Guard::Mprotect => &raw const __portal_start,
+        _ => &raw const __text_start,
+    };
+    start as u32..(&raw const __text_end) as u32
+}
+
+/// Puts on the seccomp filter made from the host-call list: from here on only the list's calls are possible. It diverts the calls of
+/// applications, too, where nothing else does. `traced`: under the `process` monitor.
 ///
 /// # Errors
 /// The host's.
@@ -118,10 +132,7 @@ pub fn filter(traced: bool) -> Result<()> {
     /// No speculation mitigation: it would slow every process of the VM and guards against other threads of the same
     /// process, which share everything anyway (seccomp(2)).
     const FLAG_SPEC_ALLOW: u64 = 4;
-    let kernel = trap::monitor::by_seccomp().then(|| {
-        let code = trap::monitor::kernel_code();
-        code.start as u32..code.end as u32
-    });
+    let kernel = trap::monitor::by_seccomp().then(kernel_code);
     let p = host::seccomp::program(&guard_sites(), traced, kernel);
     let prog = [p.insns().len() as u64, p.insns().as_ptr() as u64];
     boot_call(SECCOMP, &[SET_MODE_FILTER, FLAG_SPEC_ALLOW, prog.as_ptr() as u64]).map(drop)

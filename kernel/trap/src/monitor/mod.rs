@@ -57,21 +57,6 @@ pub fn by_seccomp() -> bool {
     BY_SECCOMP.load(Ordering::Relaxed)
 }
 
-/// Addresses from which the guest kernel makes host calls.
-#[must_use]
-pub fn kernel_code() -> core::ops::Range<u64> {
-    unsafe extern "C" {
-        static __portal_start: u8;
-        static __text_start: u8;
-        static __text_end: u8;
-    }
-    let start = match guard::in_force() {
-        Guard::Mprotect => &raw const __portal_start,
-        _ => &raw const __text_start,
-    };
-    start as u64..(&raw const __text_end) as u64
-}
-
 /// Arms syscall user dispatch for the calling thread: from now on the selector decides, with no address range exempt.
 ///
 /// # Panics
