@@ -163,6 +163,6 @@ STRESSORS = [
 def test_stress(kernel, names):
     with lodger.VM(memory="8G") as vm:
         words = [w for n in names.split() for w in (f"--{n}", "2")]
-        done = vm.run(["stress-ng", "-v", "--temp-path", "/tmp", "-t", "2", *words], timeout=120, text=True)
+        done = vm.run(["stress-ng", "-v", "--temp-path", "/tmp", "-t", "2", *words], timeout=100, text=True)
         assert done.returncode == 0 and done.fault is None, f"{done.fault}\n{done.stderr}"
         assert "fail:" not in done.stderr and "successful run" in done.stderr, done.stderr

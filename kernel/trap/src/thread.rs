@@ -184,7 +184,8 @@ pub(crate) fn spawn_host(kind: Kind, slot: u32, entry: extern "C" fn(u64) -> !) 
             Kind::Thread => CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM,
         };
     let page = host::thread::trusted_of(slot);
-    // In shared memory before the child runs: whoever wants to kick it finds the numbers.
+    // In shared memory before the child runs: whoever wants to kick it finds the numbers. A new process writes its own (`start`): it
+    // may have ended, and the slot be another's, before the caller of clone goes on.
     if kind == Kind::Thread {
         page.host_pid.store(host::thread::trusted().host_pid.load(Ordering::Relaxed), Ordering::Relaxed);
     }
@@ -197,11 +198,7 @@ pub(crate) fn spawn_host(kind: Kind, slot: u32, entry: extern "C" fn(u64) -> !) 
         lodger_clone(flags, stack_top(slot), &raw const page.host_tid, entry as usize as u64, u64::from(slot))
     };
     hold_signals(false);
-    let tid = Errno::from_ret(ret)? as u32;
-    if kind != Kind::Thread {
-        page.host_pid.store(tid, Ordering::Relaxed);
-    }
-    Ok(tid)
+    Ok(Errno::from_ret(ret)? as u32)
 }
 
 /// What every new host thread does first: GS, trap stack, and for a new process the tie to the supervisor.
