@@ -220,6 +220,8 @@ fn elsewhere(program: Program) -> Result<i64> {
     let old = me.slot();
     let slot = trap::thread::alloc_slot()?;
     let Some(arc) = me.process.any_thread() else { return Err(Errno::EAGAIN) };
+    // Only the host thread that has them at hand can let go of them.
+    me.recent.clear();
     MAILBOX.lock().insert(slot, (arc.clone(), program));
     host::thread::set_current(slot, arc);
     trap::context::fresh(slot).reset();
