@@ -1,6 +1,7 @@
 """More of the programs that must work: every coreutil, a source package's own checks, many machines side by side."""
 
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -158,3 +159,30 @@ def test_readme_python(kernel, root, capfd):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "(b'hello', b'')" in done.stdout and "Python 3" in done.stdout
+
+
+def test_small_files_of_the_host_are_read_once(kernel):
+    names = sorted(str(p) for p in pathlib.Path("/usr/include/linux").glob("*.h") if p.stat().st_size <= 32 << 10)[:300]
+    want = b"".join(pathlib.Path(n).read_bytes() for n in names)
+    with lodger.VM(memory="1G") as vm:
+        calls = []
+        for _ in range(3):
+            before = vm.stats()["host_calls"]
+            assert vm.run(["cat", *names], check=True).stdout == want
+            calls.append(vm.stats()["host_calls"] - before)
+        # An open and a read each, and one more for each name that is looked up.
+        assert calls[0] - calls[2] >= 2 * len(names), calls
+        # The same bytes by mmap, which the kept content does not serve.
+        look = "import mmap, sys; [sys.stdout.buffer.write(mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)) for n in sys.argv[1:] for f in [open(n)]]"
+        assert vm.run(["python3", "-c", look, *names], check=True).stdout == want
+
+
+def test_small_files_beyond_the_budget(kernel):
+    folder = pathlib.Path("/usr/include/linux")
+    want = subprocess.run(
+        f"find {folder} -type f | sort | xargs cat | md5sum", shell=True, capture_output=True, check=True
+    ).stdout
+    # A sixteenth of the memory is kept, which is less than all.
+    with lodger.VM(memory="32M") as vm:
+        for _ in range(3):
+            assert vm.sh(f"find {folder} -type f | sort | xargs cat | md5sum").stdout == want

@@ -35,6 +35,7 @@ pub struct HostInode {
     special: SpecialSlot,
     /// Host descriptors: for reading, for reading and writing.
     pub(crate) fds: Mutex<[Option<Arc<HostFd>>; 2]>,
+    pub(crate) content: crate::small::Content,
     /// Open files of the guest.
     pub(crate) opens: AtomicU32,
     /// Length as known here: live files that this guest writes grow without asking the host each time.
@@ -89,6 +90,7 @@ impl HostInode {
             target: Mutex::default(),
             special: Mutex::default(),
             fds: Mutex::default(),
+            content: Mutex::default(),
             opens: AtomicU32::new(0),
         });
         all.insert(id, Arc::downgrade(&i));

@@ -54,6 +54,9 @@ impl HostInode {
             self.writable()?;
         }
         self.opens.fetch_add(1, Ordering::SeqCst);
+        if !write && self.has_content() {
+            return Ok(());
+        }
         match self.fd(write) {
             Ok(_) => Ok(()),
             Err(e) => {
@@ -79,6 +82,9 @@ impl FileOps for HostInode {
         }
         if !self.live() && off >= self.size.load(Ordering::Relaxed) {
             return Ok(0);
+        }
+        if let Some(c) = self.content()? {
+            return dst.put(&c[off as usize..]);
         }
         let fd = self.fd(false)?;
         let n = match (dst.user_single(), dst.user_pieces()) {
@@ -179,8 +185,8 @@ impl FileOps for HostInode {
 
     fn release(&self, _file: &File) {
         let was = self.opens.fetch_sub(1, Ordering::SeqCst);
-        // A removed file's storage must go with its last user.
-        if was == 1 && self.place.lock().gone {
+        // A removed file's storage must go with its last user. Whose content is kept is read without a descriptor from now on.
+        if was == 1 && (self.place.lock().gone || self.has_content()) {
             self.close_idle();
         }
     }

@@ -1,7 +1,7 @@
 //! A directory of the host as a file system.
 //!
 //! Two modes. *Cached*: contents are assumed not to change while the VM lives (the lower layer of an overlay; Linux's
-//! overlayfs has the same contract): names, attributes, listings and link targets are asked for once. *Live*: a
+//! overlayfs has the same contract): names, attributes, listings, link targets and small contents are asked for once. *Live*: a
 //! volume; names and attributes are asked for each time, and it may be writable.
 //!
 //! The host never resolves a link for us: each component of a path that it is given is a plain name beneath the directory.
@@ -11,6 +11,7 @@ extern crate alloc;
 
 mod inode;
 mod io;
+mod small;
 mod write;
 
 pub use inode::HostInode;
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     inodes: Mutex<HashMap<(u64, u64), Weak<HostInode>>>,
     /// Files with an open host descriptor, oldest first.
     open_fds: Mutex<VecDeque<Weak<HostInode>>>,
+    kept: Mutex<small::Kept>,
     /// Host devices met so far: a file system of several makes its own inode numbers from both.
     devices: Mutex<Vec<u64>>,
 }
@@ -114,6 +116,7 @@ impl HostFs {
             host_gid,
             inodes: Mutex::default(),
             open_fds: Mutex::default(),
+            kept: Mutex::default(),
             devices: Mutex::default(),
         });
         let st = host::file::statx(dir, b"", inode::STATX_ALL)?;
