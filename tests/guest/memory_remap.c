@@ -66,6 +66,16 @@ static void tests(void) {
     say_status("child sees it", CHILD(CHECK(n[0] == 'C'); n[PAGE] = 'D'));
     printf("%c\n", n[PAGE]);
 
+    // A page whose protection has gone to and fro is of one piece with its neighbours again.
+    m = mmap(NULL, 6 * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(m, 7, 6 * PAGE);
+    for (int i = 0; i < 600; i++) CHECK(mprotect(m + 2 * PAGE, PAGE, i % 2 ? RW : PROT_READ) == 0);
+    say_status("a child moves it", CHILD(CHECK(mremap(m, 6 * PAGE, 9 * PAGE, MREMAP_MAYMOVE) != MAP_FAILED)));
+    n = mremap(m, 6 * PAGE, 9 * PAGE, MREMAP_MAYMOVE);
+    CHECK(n != MAP_FAILED && n[2 * PAGE] == 7 && n[8 * PAGE] == 0);
+    CHECK(mprotect(n + 2 * PAGE, PAGE, PROT_READ) == 0);
+    SHOW((long)mremap(n, 9 * PAGE, 12 * PAGE, MREMAP_MAYMOVE)); // two pieces
+
     // brk.
     char *old = sbrk(0);
     CHECK(sbrk(5 * PAGE) == old);

@@ -11,6 +11,7 @@ mod map;
 mod over;
 mod show;
 pub mod spaces;
+mod toggle;
 pub mod wx;
 
 pub use area::{Area, Mapping, Vma};
@@ -88,6 +89,7 @@ pub struct Space {
     pub exe: Option<Arc<File>>,
     /// The page table, under `remap` spaces; empty under `multi`.
     pub table: spaces::remap::Table,
+    pub toggles: toggle::Toggles,
 }
 
 /// An address space.
@@ -166,7 +168,7 @@ impl Mm {
         let mut s = self.space.lock();
         check_commit(s.areas.charged())?;
         let table = spaces::mmu().fork(self, &mut s);
-        let mut copy = Space { areas: s.areas.clone(), image: s.image.clone(), exe: s.exe.clone(), table };
+        let mut copy = Space { areas: s.areas.clone(), image: s.image.clone(), exe: s.exe.clone(), table, toggles: toggle::Toggles::default() };
         copy.areas.drop_unforked();
         let cuts = Mutex::new(self.cuts.lock().clone());
         let over_table = AtomicBool::new(self.lies_over_table());

@@ -141,6 +141,7 @@ impl Mmu for Multi {
             }
         } else {
             mem::mprotect(start, end - start, prot)?;
+            s.toggles.changed(start, end);
         }
         s.areas.protect(start, end, prot);
         Ok(())
@@ -153,6 +154,7 @@ impl Mmu for Multi {
     fn remap(&self, _: &Mm, s: &mut Space, m: Move) -> Result<u64> {
         const DONTUNMAP: u32 = 4;
         let Move { from: (start, end), new_len, flags, to: new, mut piece } = m;
+        s.toggles.unmark();
         if piece.prot & flag::PROT_EXEC != 0 && wx::on() {
             Mm::before_move(start, end, new_len, &piece)?;
         }
@@ -263,7 +265,8 @@ impl Mmu for Multi {
         }
     }
 
-    fn fork(&self, _: &Mm, _: &mut Space) -> super::remap::Table {
+    fn fork(&self, _: &Mm, s: &mut Space) -> super::remap::Table {
+        s.toggles.unmark();
         super::remap::Table::default()
     }
 
