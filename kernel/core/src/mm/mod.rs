@@ -168,7 +168,13 @@ impl Mm {
         let mut s = self.space.lock();
         check_commit(s.areas.charged())?;
         let table = spaces::mmu().fork(self, &mut s);
-        let mut copy = Space { areas: s.areas.clone(), image: s.image.clone(), exe: s.exe.clone(), table, toggles: toggle::Toggles::default() };
+        let mut copy = Space {
+            areas: s.areas.clone(),
+            image: s.image.clone(),
+            exe: s.exe.clone(),
+            table,
+            toggles: toggle::Toggles::default(),
+        };
         copy.areas.drop_unforked();
         let cuts = Mutex::new(self.cuts.lock().clone());
         let over_table = AtomicBool::new(self.lies_over_table());

@@ -43,11 +43,14 @@ impl Toggles {
         if r.2 != OFTEN {
             return;
         }
-        let known = self.marks.contains(&(start, end));
-        // For speed only: a host that refuses it is no error.
-        if (known || self.marks.len() < MOST) && mem::madvise(start, end - start, DONTDUMP).is_ok() && !known {
+        if !self.marks.contains(&(start, end)) {
+            if self.marks.len() == MOST {
+                return;
+            }
             self.marks.push((start, end));
         }
+        // For speed only: a host that refuses it is no error.
+        let _ = mem::madvise(start, end - start, DONTDUMP);
     }
 
     /// Takes all marks off; ranges that go on to and fro get theirs again.
