@@ -101,7 +101,7 @@ def test_cli_says_which_limit(cli):
 
 def test_processors_are_the_machines(kernel):
     """``cpus`` bounds what a VM may take of the host, whatever its guest asks for."""
-    with lodger.VM(cpus=1) as vm:
+    with lodger.VM(cpus=1, machine="default") as vm:
         supervisor = vm._machine.channel.connection.child.pid
         script = "taskset -p ffff $$ >&2; nproc; read x"
         command = vm.popen(["sh", "-c", script], stdin=lodger.PIPE, stdout=lodger.PIPE, stderr=lodger.DEVNULL)

@@ -163,7 +163,7 @@ def test_stats_break_initiation_down(cli):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--guard", "mprotect"], "multi"),
+        (["--machine", "default", "--guard", "mprotect"], "multi"),
         (["--spaces", "remap", "--cpus", "2"], "uniprocessor"),
         (["--machine", "modern"], "classic"),
     ],
