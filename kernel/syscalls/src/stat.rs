@@ -73,8 +73,13 @@ pub fn newfstatat(a: &Args) -> Result<i64> {
         return Err(Errno::EINVAL);
     }
     let (dirfd, path) = (a.fd(0), a.u64(1));
-    let attr = descriptor_attr(dirfd, path, flags).unwrap_or_else(|| Ok(target_attr(dirfd, path, flags)?.0))?;
-    put(a.u64(2), &attr)
+    if let Some(attr) = descriptor_attr(dirfd, path, flags) {
+        return put(a.u64(2), &attr?);
+    }
+    match path::target(dirfd, path, flags)? {
+        Target::Path(p) => put(a.u64(2), &attr(&p)?),
+        Target::File(f) => put(a.u64(2), &vfs::file_attr(&f)?),
+    }
 }
 
 pub fn statx(a: &Args) -> Result<i64> {

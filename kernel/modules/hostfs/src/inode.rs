@@ -29,6 +29,8 @@ pub struct HostInode {
     pub(crate) id: (u64, u64),
     kind: u32,
     attr: Mutex<Attr>,
+    /// Mode, owner, group once more: each step of a walk asks for them, and a lock is a good part of a step.
+    perm: [AtomicU32; 3],
     pub(crate) place: Mutex<Place>,
     list: Mutex<Option<Arc<DirList>>>,
     target: Mutex<Option<Arc<[u8]>>>,
@@ -84,6 +86,7 @@ impl HostInode {
             id,
             kind: attr.mode & kind::MASK,
             size: AtomicU64::new(attr.size),
+            perm: [attr.mode, attr.uid, attr.gid].map(AtomicU32::new),
             attr: Mutex::new(attr),
             place: Mutex::new(Place { parent, name: name.to_vec(), gone: false }),
             list: Mutex::default(),
@@ -99,6 +102,9 @@ impl HostInode {
 
     fn set_attr(&self, a: Attr) {
         self.size.store(a.size, Ordering::Relaxed);
+        for (kept, new) in self.perm.iter().zip([a.mode, a.uid, a.gid]) {
+            kept.store(new, Ordering::Relaxed);
+        }
         *self.attr.lock() = a;
     }
 
@@ -261,8 +267,8 @@ impl Inode for HostInode {
     }
 
     fn perm(&self) -> Perm {
-        let a = self.attr.lock();
-        Perm { mode: a.mode, uid: a.uid, gid: a.gid }
+        let [mode, uid, gid] = self.perm.each_ref().map(|v| v.load(Ordering::Relaxed));
+        Perm { mode, uid, gid }
     }
 
     fn caching(&self) -> Caching {
