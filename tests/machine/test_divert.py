@@ -82,10 +82,10 @@ def test_every_call_is_counted(kernel, monkeypatch):
 def test_keys_are_refused(kernel, monkeypatch):
     monkeypatch.setenv("LODGER_DIVERT", "seccomp")
     with pytest.raises(ConfigError, match="cannot hold"):
-        lodger.VM(guard="pkey")
+        lodger.VM(machine="default", guard="pkey")
     monkeypatch.setenv("LODGER_DIVERT", "hope")
     with pytest.raises(ConfigError, match="choose one of dispatch, seccomp"):
-        lodger.VM()
+        lodger.VM(machine="default")
 
 
 def test_chosen_where_the_host_has_nothing_else(kernel):
