@@ -178,11 +178,25 @@ def test_small_files_of_the_host_are_read_once(kernel):
 
 
 def test_small_files_beyond_the_budget(kernel):
-    folder = pathlib.Path("/usr/include/linux")
-    want = subprocess.run(
-        f"find {folder} -type f | sort | xargs cat | md5sum", shell=True, capture_output=True, check=True
-    ).stdout
+    script = "find /usr/include/linux -type f | sort | xargs cat | md5sum"
+    want = subprocess.run(script, shell=True, capture_output=True, check=True).stdout
     # A sixteenth of the memory is kept, which is less than all.
     with lodger.VM(memory="32M") as vm:
         for _ in range(3):
-            assert vm.sh(f"find {folder} -type f | sort | xargs cat | md5sum").stdout == want
+            assert vm.sh(script).stdout == want
+
+
+def test_small_file_that_grows_after_all(kernel, tmp_path):
+    """The layer below is taken as unchanging; a host that changes it must not bring the guest kernel down."""
+    busybox = shutil.which("busybox") or pytest.fail("busybox-static is missing: see tests/packages.txt")
+    shutil.copy(busybox, tmp_path / "busybox")
+    (tmp_path / "a").write_text("short\n")
+    os.link(tmp_path / "a", tmp_path / "b")
+    with lodger.VM(rootfs=str(tmp_path)) as vm:
+        assert vm.run(["/busybox", "cat", "/a"], check=True).stdout == b"short\n"
+        with open(tmp_path / "a", "a") as file:
+            file.write("and longer\n")
+        # The other name's lookup tells the guest kernel of the new length.
+        tail = vm.run(["/busybox", "dd", "if=/b", "bs=1", "skip=10", "status=none"], check=True)
+        assert tail.stdout == b"longer\n"
+        assert vm.run(["/busybox", "cat", "/a"], check=True).stdout == b"short\nand longer\n"

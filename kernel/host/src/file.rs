@@ -106,6 +106,21 @@ pub fn pread(fd: i32, buf: &mut [u8], off: u64) -> Result<usize> {
     Errno::from_ret(unsafe { syscall!(pread64, fd, buf.as_mut_ptr(), buf.len(), off) })
 }
 
+/// Reads into kernel memory at file offset `off` until `buf` is full or the file ends; how much there was.
+///
+/// # Errors
+/// The host's.
+pub fn pread_full(fd: i32, buf: &mut [u8], off: u64) -> Result<usize> {
+    let mut done = 0;
+    while done < buf.len() {
+        match pread(fd, &mut buf[done..], off + done as u64)? {
+            0 => break,
+            n => done += n,
+        }
+    }
+    Ok(done)
+}
+
 /// Writes from kernel memory at file offset `off`.
 ///
 /// # Errors

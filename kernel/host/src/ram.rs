@@ -147,13 +147,7 @@ pub fn copy_page(to: u64, from: u64) -> Result<()> {
 /// `EFAULT` outside the RAM file; the host's.
 pub fn fill_page(to: u64, file: i32, from: u64) -> Result<()> {
     let mut page = [0; layout::PAGE as usize];
-    let mut done = 0;
-    while done < page.len() {
-        match crate::file::pread(file, &mut page[done..], from + done as u64)? {
-            0 => break,
-            n => done += n,
-        }
-    }
+    crate::file::pread_full(file, &mut page, from)?;
     write(&page, to)
 }
 
@@ -163,13 +157,7 @@ pub fn fill_page(to: u64, file: i32, from: u64) -> Result<()> {
 /// `EFAULT` outside the RAM file; the host's.
 pub fn fill(to: u64, file: i32, from: u64, len: u64) -> Result<()> {
     let mut bytes = alloc::vec![0; len as usize];
-    let mut done = 0;
-    while done < bytes.len() {
-        match crate::file::pread(file, &mut bytes[done..], from + done as u64)? {
-            0 => break,
-            n => done += n,
-        }
-    }
+    crate::file::pread_full(file, &mut bytes, from)?;
     write(&bytes, to)
 }
 

@@ -37,7 +37,8 @@ pub struct HostInode {
     special: SpecialSlot,
     /// Host descriptors: for reading, for reading and writing.
     pub(crate) fds: Mutex<[Option<Arc<HostFd>>; 2]>,
-    pub(crate) content: crate::small::Content,
+    /// See `small`.
+    pub(crate) content: Mutex<Option<Arc<[u8]>>>,
     /// Open files of the guest.
     pub(crate) opens: AtomicU32,
     /// Length as known here: live files that this guest writes grow without asking the host each time.

@@ -84,7 +84,7 @@ impl FileOps for HostInode {
             return Ok(0);
         }
         if let Some(c) = self.content()? {
-            return dst.put(&c[off as usize..]);
+            return dst.put(c.get(off as usize..).unwrap_or_default());
         }
         let fd = self.fd(false)?;
         let n = match (dst.user_single(), dst.user_pieces()) {

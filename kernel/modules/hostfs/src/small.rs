@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
-use core_::{Mutex, Result, ram};
+use core_::{Result, ram};
 
 /// The longest file that is kept.
 const SMALL: u64 = 32 << 10;
@@ -49,18 +49,14 @@ impl HostInode {
         if self.live() || size > SMALL {
             return Ok(None);
         }
-        if let Some(c) = self.content.lock().as_ref() {
+        // Of another length: another name's lookup has found that somebody changes the file after all.
+        if let Some(c) = self.content.lock().as_ref().filter(|c| c.len() as u64 == size) {
             return Ok(Some(c.clone()));
         }
         let fd = self.fd(false)?;
         let mut buf = alloc::vec![0u8; size as usize];
-        let mut done = 0;
-        while done < buf.len() {
-            match host::file::pread(fd.raw(), &mut buf[done..], done as u64)? {
-                // Shorter than it was: somebody changes it after all.
-                0 => return Ok(None),
-                n => done += n,
-            }
+        if host::file::pread_full(fd.raw(), &mut buf, 0)? < buf.len() {
+            return Ok(None);
         }
         let c: Arc<[u8]> = Arc::from(buf);
         *self.content.lock() = Some(c.clone());
@@ -79,6 +75,3 @@ impl HostInode {
         self.content.lock().is_some()
     }
 }
-
-/// The field of an inode.
-pub(crate) type Content = Mutex<Option<Arc<[u8]>>>;
