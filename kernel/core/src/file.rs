@@ -330,9 +330,7 @@ impl File {
         }
         self.ops.write(self, src, off)
     }
-}
 
-impl File {
     /// Gives up the claim that the file was opened with (an interpreter's, once it is loaded).
     pub fn give_up_claim(&self) {
         let claim = self.claim.lock().take();
