@@ -98,8 +98,8 @@ host_calls! {
     futex = 202, "sleeping and waking";
     futex_waitv = 449, "the guest's futex_waitv (hosts from 5.16 on)";
     clone = 56, "guest processes and threads", Check::Clear { arg: 0, mask: CLONE_FORBIDDEN };
-    exit = 60, "end of a guest thread";
-    exit_group = 231, "end of a guest process";
+    exit = 60, "end of a guest thread; a host process ends with its last";
+    exit_group = 231, "end of a guest kernel that panicked";
     getpid = 39, "own host identity";
     getppid = 110, "is the supervisor still there";
     gettid = 186, "own host identity";

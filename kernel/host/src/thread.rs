@@ -39,6 +39,8 @@ pub struct Trusted {
     pub protects: AtomicU64,
     /// Processor ticks (RDTSC) that they took.
     pub protect_tsc: AtomicU64,
+    /// 1 while another slot's thread runs on this one's host thread (vfork): a kick would reach that one.
+    pub lent: AtomicU32,
 }
 
 /// Offsets of the fields above, for assembly.
@@ -193,6 +195,12 @@ pub fn set_current<T: Send + Sync + 'static>(slot: u32, t: Arc<T>) {
         // SAFETY: stored by an earlier call with the same type; a slot changes hands only when its thread is gone.
         drop(unsafe { Arc::from_raw(old.cast_const().cast::<T>()) });
     }
+}
+
+/// Whether `t` is (still) what [`set_current`] gave the slot: false once the slot is another thread's.
+#[must_use]
+pub fn is_current<T>(slot: u32, t: &Arc<T>) -> bool {
+    core::ptr::eq(trusted_of(slot).current.load(Ordering::Acquire).cast::<T>(), Arc::as_ptr(t))
 }
 
 /// The object set by [`set_current`] for the calling thread.

@@ -27,12 +27,12 @@ global_asm!(
     "xor ebp, ebp",
     "call rcx",
     "ud2",
-    // lodger_leave(rdi flag address, esi host call, edx status): the last thing a thread does: it frees its stack and is gone
+    // lodger_leave(rdi flag address): the last thing a thread does: it frees its stack and is gone
     ".global lodger_leave",
     "lodger_leave:",
-    "mov eax, esi",
+    "mov eax, 60",
     "mov dword ptr [rdi], 0",
-    "mov edi, edx",
+    "xor edi, edi",
     "syscall",
     "ud2",
     // lodger_switch_stack(rdi new stack top, rsi entry, rdx argument)
@@ -73,7 +73,7 @@ global_asm!(
 
 unsafe extern "C" {
     fn lodger_clone(flags: u64, stack: u64, parent_tid: *const AtomicU32, entry: u64, slot: u64) -> i64;
-    fn lodger_leave(flag: *const AtomicU32, nr: u32, status: u32) -> !;
+    fn lodger_leave(flag: *const AtomicU32) -> !;
     fn lodger_switch_stack(top: u64, entry: u64, arg: u64) -> !;
     fn lodger_swap(save: *mut u64, take: u64);
     static lodger_first: u8;
@@ -116,6 +116,7 @@ pub fn alloc_slot() -> Result<u32> {
             page.pending.store(0, Ordering::Relaxed);
             page.host_tid.store(0, Ordering::Relaxed);
             page.host_pid.store(0, Ordering::Relaxed);
+            page.lent.store(0, Ordering::Relaxed);
             // SAFETY: the lowest word of a stack that nobody uses yet.
             unsafe { ((slot_base(slot) + layout::SLOT_STACK) as *mut u64).write(CANARY) };
             return Ok(slot);
@@ -213,7 +214,7 @@ pub fn start(slot: u32, process: bool) {
         // The process dies with the supervisor, also when that was killed (H12).
         host::process::set_parent_death_signal(9).expect("parent-death signal");
         if host::process::getppid() != SUPERVISOR.load(Ordering::Relaxed) {
-            exit_host(true, slot, 0);
+            exit_host(slot);
         }
     }
     set_altstack(slot);
@@ -275,18 +276,19 @@ pub fn set_altstack(slot: u32) {
     hold_signals(false);
 }
 
-/// Ends the calling host thread (or its whole process) and gives its slot back in the same breath.
-pub fn exit_host(process: bool, slot: u32, status: u32) -> ! {
+/// Ends the calling host thread and gives its slot back in the same breath. The host process ends with its last thread and
+/// never by exit_group: a thread that the guest kernel counts as gone may still be on its way here, and what it holds (a lock, or
+/// the wake-up that a lock's next owner waits for) must not go with it.
+pub fn exit_host(slot: u32) -> ! {
     if crate::sched::on() {
         crate::sched::exit(slot);
     }
-    let nr = if process { host::calls::nr::exit_group } else { host::calls::nr::exit };
     HINT.store(HINT.load(Ordering::Relaxed).min(slot), Ordering::Relaxed);
     // Whoever has read `host_tid` before may still send: on a stack that is the slot's next owner's by then.
     hold_signals(true);
     host::thread::trusted().host_tid.store(0, Ordering::SeqCst);
     // SAFETY: after the flag is cleared no stack is touched, and no signal comes.
-    unsafe { lodger_leave(SLOTS[slot as usize].as_ptr().cast::<AtomicU32>(), nr as u32, status) }
+    unsafe { lodger_leave(SLOTS[slot as usize].as_ptr().cast::<AtomicU32>()) }
 }
 
 /// Leaves the boot stack for the kernel stack of `slot`.
@@ -367,6 +369,9 @@ pub fn lend(child: u32, entry: extern "C" fn(u64) -> !) {
     page.host_pid.store(mine.host_pid.load(Ordering::Relaxed), Ordering::Relaxed);
     page.host_tid.store(mine.host_tid.load(Ordering::Relaxed), Ordering::Relaxed);
     become_slot(slot, child);
+    // No kicks for us meanwhile: we look for work when we are back. A signal to a chain of a thousand such processes would be a
+    // thousand kicks of one host thread, and its trap stack has room for a few.
+    mine.lent.store(1, Ordering::SeqCst);
     if crate::sched::on() {
         crate::sched::lent(child);
         crate::monitor::arm();
@@ -380,13 +385,14 @@ pub fn lend(child: u32, entry: extern "C" fn(u64) -> !) {
     page.host_tid.store(0, Ordering::SeqCst);
     OWNER[child as usize].store(0, Ordering::Relaxed);
     become_slot(child, slot);
+    mine.lent.store(0, Ordering::SeqCst);
     if crate::sched::on() {
         crate::sched::returned(child);
         crate::sched::lent(slot);
     }
     crate::monitor::arm();
     host::thread::set_fs_base(fs);
-    // A kick meant for us may have found the child running.
+    // Whoever wanted to kick us has not, or has found the child running.
     mine.pending.store(1, Ordering::SeqCst);
 }
 

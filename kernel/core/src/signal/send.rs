@@ -26,7 +26,7 @@ pub fn wake_for_work(t: &Thread) {
         let (pid, tid) = (page.host_pid.load(Ordering::Relaxed), page.host_tid.load(Ordering::Relaxed));
         if let Some(s) = host::cpu::scheduler() {
             s.interrupt(t.slot());
-        } else if tid != 0 {
+        } else if tid != 0 && page.lent.load(Ordering::SeqCst) == 0 {
             counters::KICKS.add(1);
             // A thread that is gone needs no kick.
             let _ = host::process::tgkill(pid, tid, KICK);

@@ -211,6 +211,12 @@ impl Process {
         self.exiting.load(Ordering::Acquire)
     }
 
+    /// Whether another process has the same memory (vfork). May say so for a moment while somebody only looks at it.
+    #[must_use]
+    pub fn shares_memory(&self) -> bool {
+        self.mm.lock().as_ref().is_some_and(|mm| Arc::strong_count(mm) > 1)
+    }
+
     /// The leader, or any live thread.
     #[must_use]
     pub fn any_thread(&self) -> Option<Arc<Thread>> {

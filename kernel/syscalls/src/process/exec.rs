@@ -80,6 +80,10 @@ fn run(program: Program) -> Result<i64> {
         return elsewhere(program);
     }
     end_siblings(me)?;
+    // A thread that a vfork child made: the memory, and the host process, are its parent's too.
+    if me.process.shares_memory() {
+        return elsewhere(program);
+    }
     trap::context::current().reset();
     match become_program(me, &program) {
         Ok(start) => {
@@ -95,21 +99,20 @@ fn run(program: Program) -> Result<i64> {
 fn end_siblings(me: &'static Thread) -> Result<()> {
     let p = &me.process;
     let others: Vec<Arc<Thread>> = p.threads.lock().iter().filter(|t| !core::ptr::eq(&***t, me)).cloned().collect();
-    if others.is_empty() {
-        return Ok(());
+    if !others.is_empty() {
+        for t in &others {
+            t.dead.store(true, Ordering::SeqCst);
+            core_::signal::wake_for_work(t);
+        }
+        // `exit::thread_exit` wakes this queue.
+        wait_on(&[&p.child_wait], None, Interrupt::Killable, || (p.threads.lock().len() == 1).then_some(Ok(())))
+            .map_err(|_| Errno::EAGAIN)?;
+        // Their host threads use the address space until their very last instruction. A slot may have its next owner by now.
+        while others.iter().any(|t| trap::thread::slot_in_use(t.slot()) && host::thread::is_current(t.slot(), t)) {
+            host::cpu::relax();
+        }
     }
-    for t in &others {
-        t.dead.store(true, Ordering::SeqCst);
-        core_::signal::wake_for_work(t);
-    }
-    let slots: Vec<u32> = others.iter().map(|t| t.slot()).collect();
-    // `exit::thread_exit` wakes this queue.
-    wait_on(&[&p.child_wait], None, Interrupt::Killable, || (p.threads.lock().len() == 1).then_some(Ok(())))
-        .map_err(|_| Errno::EAGAIN)?;
-    // Their host threads use the address space until their very last instruction.
-    while slots.iter().any(|s| trap::thread::slot_in_use(*s)) {
-        host::cpu::relax();
-    }
+    // Also where the leader has ended long ago.
     if me.tid() != p.pid {
         core_::task::maker_renamed(p, me.tid());
         core_::task::TREE.lock().remove_thread(me.tid());
@@ -211,8 +214,8 @@ fn new_cred(me: &Thread, program: &Program) -> (Cred, bool) {
 /// A program on its way to another host process, by the slot of the thread that will run it.
 static MAILBOX: Mutex<BTreeMap<u32, (Arc<Thread>, Program)>> = host::sync::mutex(BTreeMap::new());
 
-/// execve of a vfork child: it runs on its parent's host thread, in its parent's memory. The new program gets a host
-/// process of its own; the host thread goes back to the parent. The supervisor makes that process, because it has next to no memory
+/// execve of a vfork child: it runs in its parent's memory, and mostly on its parent's host thread. The new program gets a host
+/// process of its own; a borrowed host thread goes back to the parent. The supervisor makes that process, because it has next to no memory
 /// to copy: a copy of the caller costs about 40 us for each MiB in use, to be thrown away at once
 /// (docs/decisions/0006-processes-for-exec.md).
 fn elsewhere(program: Program) -> Result<i64> {
@@ -220,13 +223,19 @@ fn elsewhere(program: Program) -> Result<i64> {
     let old = me.slot();
     let slot = trap::thread::alloc_slot()?;
     let Some(arc) = me.process.any_thread() else { return Err(Errno::EAGAIN) };
-    // Only the host thread that has them at hand can let go of them.
+    // Only the host thread that has them at hand can let go of them, and only here is the memory that these two write to.
     me.recent.clear();
+    crate::futex::exit_robust_list(me);
+    exit::release_tid(me);
     MAILBOX.lock().insert(slot, (arc.clone(), program));
     host::thread::set_current(slot, arc);
     trap::context::fresh(slot).reset();
+    let borrowed = me.borrowed.load(Ordering::Relaxed);
     from_supervisor(slot);
-    trap::thread::give_back(old)
+    if borrowed {
+        trap::thread::give_back(old)
+    }
+    trap::thread::exit_host(old)
 }
 
 /// Slots that wait for the supervisor.

@@ -52,7 +52,6 @@ pub fn on_session_leader_exit(f: &'static fn(&Process)) {
 /// Ends the calling thread; the last one takes the process with it.
 pub fn thread_exit(status: Exit) -> ! {
     let slot;
-    let last;
     let borrowed;
     {
         let me = current();
@@ -66,8 +65,7 @@ pub fn thread_exit(status: Exit) -> ! {
         account(me);
         core_::task::maker_gone(me);
         let p = me.process.clone();
-        last = core_::task::thread_gone(me);
-        if last {
+        if core_::task::thread_gone(me) {
             let status = p.group_exit.lock().unwrap_or(status);
             p.exiting.store(true, Ordering::SeqCst);
             core_::time::process_gone(&p);
@@ -85,7 +83,7 @@ pub fn thread_exit(status: Exit) -> ! {
     if borrowed {
         trap::thread::give_back(slot)
     }
-    trap::thread::exit_host(last, slot, 0)
+    trap::thread::exit_host(slot)
 }
 
 /// CLONE_CHILD_CLEARTID: clears the word and wakes who joins (set_tid_address(2)).
@@ -93,7 +91,7 @@ pub fn release_tid(me: &Thread) {
     let at = me.clear_child_tid.swap(0, Ordering::Relaxed);
     // Only where somebody shares the memory is there anybody to tell (Linux: mm_users > 1).
     if at != 0
-        && (me.process.threads.lock().len() > 1 || me.borrowed.load(Ordering::Relaxed))
+        && (me.process.threads.lock().len() > 1 || me.process.shares_memory())
         && UserPtr::<u32>::new(at).write(0).is_ok()
     {
         super::super::futex::wake_address(at, 1);
