@@ -33,6 +33,10 @@ static int by(void *(*what)(void *), bool leave) {
     return wait_for(p);
 }
 
+static void *stays(void *unused) {
+    for (;;) pause();
+}
+
 static void *alone(void *unused) {
     until_state(getpid(), 'Z');
     execl("/bin/sh", "sh", "-c", "exit 12", NULL);
@@ -48,8 +52,17 @@ static void tests(void) {
         CHECK(by(execs_at_once, false) == 11 << 8);
     }
     SHOW(seen);
+    // The child itself becomes another program: its thread ends.
+    pid_t p = vfork();
+    if (!p) {
+        pthread_t t;
+        if (pthread_create(&t, NULL, stays, NULL)) _exit(1);
+        execl("/bin/sh", "sh", "-c", "exit $(ls /proc/$$/task | wc -l)", NULL);
+        _exit(1);
+    }
+    SHOW(wait_for(p) >> 8);
     // The last thread, which is not the leader, becomes another program: with the leader's number.
-    pid_t p = fork();
+    p = fork();
     if (!p) {
         pthread_t t;
         pthread_create(&t, NULL, alone, NULL);

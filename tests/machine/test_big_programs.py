@@ -151,7 +151,7 @@ def test_node(kernel, oracle):
 # Each stressor checks what it does; kill, sigq and wait are storms of signals. Some (brk, malloc, vforkmany) take what
 # memory they get: the machine has more than they reach in their two seconds, because a stressor that is refused memory
 # fails, on Linux without overcommitment as here. Likewise more processes than they make: stress-ng's pthread stressor does not
-# join a thread that it makes as the time ends, which then reads a dead stack (on Linux with a limit of 40 processes, one run in 20).
+# join a thread that it makes as the time ends, which then reads a dead stack (so it does on Linux with a limit of 40 processes).
 STRESSORS = [
     "kill sigq wait signal sigfd sigsegv itimer timer", "fork vforkmany clone zombie pthread context",
     "vm mmap mremap mprotect madvise msync brk malloc stack", "shm memrate pipe fifo sockpair eventfd epoll poll",

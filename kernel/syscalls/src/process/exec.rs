@@ -76,11 +76,8 @@ fn exec(dirfd: Option<i32>, path: Vec<u8>, argv: u64, envp: u64, flags: u32) -> 
 /// Replaces the calling thread's program; returns only with an error.
 fn run(program: Program) -> Result<i64> {
     let me = current();
-    if me.borrowed.load(Ordering::Relaxed) {
-        return elsewhere(program);
-    }
     end_siblings(me)?;
-    // A thread that a vfork child made: the memory, and the host process, are its parent's too.
+    // A vfork child, or a thread that one made: the memory, and the host process, are its parent's too.
     if me.process.shares_memory() {
         return elsewhere(program);
     }
@@ -99,18 +96,16 @@ fn run(program: Program) -> Result<i64> {
 fn end_siblings(me: &'static Thread) -> Result<()> {
     let p = &me.process;
     let others: Vec<Arc<Thread>> = p.threads.lock().iter().filter(|t| !core::ptr::eq(&***t, me)).cloned().collect();
-    if !others.is_empty() {
-        for t in &others {
-            t.dead.store(true, Ordering::SeqCst);
-            core_::signal::wake_for_work(t);
-        }
-        // `exit::thread_exit` wakes this queue.
-        wait_on(&[&p.child_wait], None, Interrupt::Killable, || (p.threads.lock().len() == 1).then_some(Ok(())))
-            .map_err(|_| Errno::EAGAIN)?;
-        // Their host threads use the address space until their very last instruction. A slot may have its next owner by now.
-        while others.iter().any(|t| trap::thread::slot_in_use(t.slot()) && host::thread::is_current(t.slot(), t)) {
-            host::cpu::relax();
-        }
+    for t in &others {
+        t.dead.store(true, Ordering::SeqCst);
+        core_::signal::wake_for_work(t);
+    }
+    // `exit::thread_exit` wakes this queue.
+    wait_on(&[&p.child_wait], None, Interrupt::Killable, || (p.threads.lock().len() == 1).then_some(Ok(())))
+        .map_err(|_| Errno::EAGAIN)?;
+    // Their host threads use the address space until their very last instruction. A slot may have its next owner by now.
+    while others.iter().any(|t| trap::thread::slot_in_use(t.slot()) && host::thread::is_current(t.slot(), t)) {
+        host::cpu::relax();
     }
     // Also where the leader has ended long ago.
     if me.tid() != p.pid {
@@ -215,8 +210,8 @@ fn new_cred(me: &Thread, program: &Program) -> (Cred, bool) {
 static MAILBOX: Mutex<BTreeMap<u32, (Arc<Thread>, Program)>> = host::sync::mutex(BTreeMap::new());
 
 /// execve of a vfork child: it runs in its parent's memory, and mostly on its parent's host thread. The new program gets a host
-/// process of its own; a borrowed host thread goes back to the parent. The supervisor makes that process, because it has next to no memory
-/// to copy: a copy of the caller costs about 40 us for each MiB in use, to be thrown away at once
+/// process of its own; a borrowed host thread goes back to the parent. The supervisor makes that process, because it has next to
+/// no memory to copy: a copy of the caller costs about 40 us for each MiB in use, to be thrown away at once
 /// (docs/decisions/0006-processes-for-exec.md).
 fn elsewhere(program: Program) -> Result<i64> {
     let me = current();
@@ -230,6 +225,7 @@ fn elsewhere(program: Program) -> Result<i64> {
     MAILBOX.lock().insert(slot, (arc.clone(), program));
     host::thread::set_current(slot, arc);
     trap::context::fresh(slot).reset();
+    // `adopt` clears it, perhaps before the next line.
     let borrowed = me.borrowed.load(Ordering::Relaxed);
     from_supervisor(slot);
     if borrowed {
