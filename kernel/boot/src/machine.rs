@@ -16,6 +16,7 @@ use core_::signal::{SigInfo, code, send_group, send_process};
 use core_::task::{Exit, Process, State, TREE, Usage};
 use core_::{Errno, Mutex};
 use host::sync::Once;
+use syscalls::process::seat;
 
 /// One machine.
 pub struct Vm {
@@ -141,6 +142,9 @@ fn reap() {
             processor_lost(code, status);
             return;
         }
+        if seat::died(pid) {
+            return;
+        }
         let victim = TREE.lock().all().into_iter().find(|p| {
             !p.is_zombie()
                 && p.threads
@@ -166,6 +170,7 @@ fn reap() {
         core_::time::process_gone(&p);
         core_::task::process_exit(&p, Exit::signal(9, false));
     });
+    seat::top_up();
 }
 
 /// Closes the files of a thread whose host thread is gone.

@@ -88,6 +88,25 @@ fn share_data(fd: i32) -> Result<()> {
     map(start, end - start, PROT_RW, MAP_SHARED, fd, off(start))
 }
 
+/// Touches what a process of the guest kernel, run by the thread of `slot`, is going to need: about 30 page faults that a program
+/// started later in this process does not have. The host maps up to 16 pages around one that is touched.
+pub fn touch(slot: u32) {
+    /// As much of the heap as every program's start needs.
+    const HEAP: u64 = 256 * 1024;
+    const AROUND: usize = 16 * layout::PAGE as usize;
+    let slot_at = layout::SLOTS_BASE + u64::from(slot) * layout::SLOT_SIZE;
+    let image = layout::KERNEL_BASE..(&raw const __shared_end) as u64;
+    for range in [image, layout::HEAP_BASE..layout::HEAP_BASE + HEAP, slot_at..slot_at + layout::SLOT_SIZE] {
+        for page in range.step_by(AROUND) {
+            // SAFETY: mapped by the ELF's loader and `map_kernel`; the byte is not looked at.
+            unsafe { (page as *const u8).read_volatile() };
+        }
+    }
+    let open = (layout::OPEN_BASE + u64::from(slot) * layout::THREAD_PAGE) as *mut u64;
+    // SAFETY: the thread's own open page, before its first application runs; private memory, so a page only once it is written.
+    unsafe { open.write_volatile(open.read_volatile()) };
+}
+
 /// Maps the window onto the RAM memfd.
 ///
 /// # Errors

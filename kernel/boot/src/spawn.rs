@@ -16,6 +16,7 @@ use core_::signal::{Action, SigHand, SigSet, sig};
 use core_::task::{Cred, Process, TREE, Template, Thread, default_rlimits, new_process};
 use core_::vfs::{FsContext, Walk};
 use core_::{Errno, Mutex};
+use syscalls::process::seat;
 
 /// EXITED's fault: a guest-machine process died of the host's hand.
 pub const FAULT_KILLED: u32 = 3;
@@ -112,21 +113,21 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), Failure> {
     })
     .map_err(|e| (e, format!("{name}: the machine's limit of {} processes is reached", boot.pids_max)))?;
     let undo = |p: &Arc<Process>| syscalls::process::exit::forget(p);
-    let slot = trap::thread::alloc_slot().map_err(|e| {
+    let seat = seat::take().map_err(|e| {
         undo(&p);
         (e, String::from("no thread slot is free"))
     })?;
-    let t = Arc::new(Thread::new(p.pid, p.clone(), slot, cred, files, fs, program.comm(), SigSet::EMPTY));
+    let t = Arc::new(Thread::new(p.pid, p.clone(), seat.slot(), cred, files, fs, program.comm(), SigSet::EMPTY));
     if let Some(c) = &console {
         c.make_controlling(&p);
     }
     COMMANDS.lock().insert(id, Command { pid: p.pid, fault: 0, console });
     server::send(Writer::new(wire::STARTED, id).u32(p.pid));
-    if let Err(e) = syscalls::process::exec::launch(&t, program) {
-        trap::thread::free_slot(slot);
+    core_::task::add_thread(&t);
+    if seat.start(t.clone(), program).is_err() {
         // STARTED is out: the command ends as if killed.
+        core_::task::thread_gone(&t);
         core_::task::process_exit(&p, core_::task::Exit::signal(9, false));
-        let _ = e;
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ pub fn wire() {
     syscalls::process::fork::on_pidfd(&(new_pidfd as fn(Arc<Process>) -> Arc<File>));
     syscalls::process::pidfd::on_process_of(&(events::pidfd::process as fn(&File) -> Option<Arc<Process>>));
     syscalls::process::exit::on_session_leader_exit(&(session_leader_exit as fn(&Process)));
+    syscalls::process::seat::on_waiting(&(crate::memory::touch as fn(u32)));
     special::register_fifo(pipe::open_fifo);
     devfs::register();
     const TTYAUX_MAJOR: u32 = 5;

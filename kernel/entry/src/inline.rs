@@ -5,9 +5,11 @@
 //! | `mov $nr,%eax; syscall` (7 bytes) | `jmp *[slot]` |
 //! | `syscall; cmp $imm32,%eax` (7 bytes) | `jmp *[slot]`; the stub does the comparison |
 //! | `syscall; cmp $imm32,%rax` (8 bytes) | `jmp *[slot]; nop`; the stub does the comparison |
+//! | `lea disp32(…),%r64; syscall` (9 bytes) | `jmp *[slot]; syscall`; the stub loads the address first (pthread_create) |
 //!
-//! In the first form the jump's last two bytes are `0f 05`: a jump to the old `syscall` still traps. Other sites go on
-//! trapping. A text is copied and patched as a whole once calls from it have trapped often enough ([`core_::text`]).
+//! In the first form the jump's last two bytes are `0f 05`: a jump to the old `syscall` still traps, as in the last. Other sites go
+//! on trapping; so does glibc's signal return, which unwinders know by its bytes. A text is copied and patched as a whole once calls from it have trapped often enough ([`core_::text`]), or when a
+//! process is about to have a second thread: later is too late for it.
 
 use core::sync::atomic::Ordering;
 use core_::counters;
@@ -16,6 +18,10 @@ use core_::task::Thread;
 use core_::text::{self, Key};
 use trap::monitor::stub::{self, Tail};
 use trap::monitor::{self, Monitor};
+
+const NR_CLONE: u64 = 56;
+const NR_CLONE3: u64 = 435;
+const CLONE_THREAD: u64 = 0x1_0000;
 
 /// A system call trapped at the instruction before `rip`: makes its text a patched one if that pays.
 #[cold]
@@ -46,7 +52,7 @@ pub fn consider(me: &Thread, rip: u64) {
     let ram = match text::lookup(&key) {
         Some(at) => at,
         None => {
-            if !text::trapped(&key) {
+            if !text::trapped(&key) && !makes_thread() {
                 return;
             }
             let mut bytes = alloc::vec![0u8; key.len as usize];
@@ -73,6 +79,18 @@ pub fn consider(me: &Thread, rip: u64) {
     }
 }
 
+/// Whether the system call at hand is a clone that makes a thread.
+fn makes_thread() -> bool {
+    let regs = &trap::context::current().regs;
+    let flags = match regs.rax {
+        NR_CLONE => Ok(regs.rdi),
+        // struct clone_args begins with them.
+        NR_CLONE3 => core_::uaccess::UserPtr::<u64>::new(regs.rdi).read(),
+        _ => return false,
+    };
+    flags.is_ok_and(|f| f & CLONE_THREAD != 0)
+}
+
 /// `rip`, or where the code that was there is now: for calls that trapped before their text was patched.
 #[must_use]
 pub fn moved(rip: u64) -> u64 {
@@ -95,7 +113,9 @@ fn patch(text: &mut [u8], start: u64) {
             i += 1;
             continue;
         }
-        if let Some(done) = mov_form(text, i, start).or_else(|| cmp_form(text, i, start)) {
+        if let Some(done) =
+            mov_form(text, i, start).or_else(|| cmp_form(text, i, start)).or_else(|| lea_form(text, i, start))
+        {
             counters::PATCHED_SITES.add(1);
             i = done;
         } else {
@@ -121,10 +141,45 @@ fn mov_form(text: &mut [u8], i: usize, start: u64) -> Option<usize> {
     if nr >= 512 {
         return None;
     }
-    let slot = stub::make(Some(nr), start + i as u64 + 2, Tail::None)?;
+    let slot = stub::make(&mov(nr), start + i as u64 + 2, Tail::None)?;
     text[at..at + 3].copy_from_slice(&[0xff, 0x24, 0x25]);
     // The slot's upper half is 0x050f: its bytes are already there.
     text[at + 3..at + 7].copy_from_slice(&slot.to_le_bytes());
+    Some(i + 2)
+}
+
+/// `mov $nr,%eax`
+fn mov(nr: u32) -> [u8; 5] {
+    let n = nr.to_le_bytes();
+    [0xb8, n[0], n[1], n[2], n[3]]
+}
+
+/// `lea` of 7 bytes, with the syscall after it at `i`: REX.W 8d, and a 32-bit displacement from RIP or a register.
+fn lea_form(text: &mut [u8], i: usize, start: u64) -> Option<usize> {
+    let at = i.checked_sub(7)?;
+    let (rex, mode, rm) = (text[at], text[at + 2] >> 6, text[at + 2] & 7);
+    let from_rip = mode == 0 && rm == 5;
+    // rm 4 is a longer form (SIB).
+    if rex & 0xf8 != 0x48 || text[at + 1] != 0x8d || !(from_rip || mode == 2 && rm != 4) {
+        return None;
+    }
+    // A prefix would be the jump's.
+    if at > 0 && matches!(text[at - 1], 0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3) {
+        return None;
+    }
+    let next = start + i as u64 + 2;
+    let slot = if from_rip {
+        let mut movabs = [0; 10];
+        movabs[0] = 0x48 | rex >> 2 & 1;
+        movabs[1] = 0xb8 | text[at + 2] >> 3 & 7;
+        let target = (start + i as u64).wrapping_add_signed(i64::from(le32(&text[at + 3..]) as i32));
+        movabs[2..].copy_from_slice(&target.to_le_bytes());
+        stub::make(&movabs, next, Tail::None)?
+    } else {
+        stub::make(&text[at..i], next, Tail::None)?
+    };
+    text[at..at + 3].copy_from_slice(&[0xff, 0x24, 0x25]);
+    text[at + 3..i].copy_from_slice(&slot.to_le_bytes());
     Some(i + 2)
 }
 
@@ -138,7 +193,7 @@ fn cmp_form(text: &mut [u8], i: usize, start: u64) -> Option<usize> {
     } else {
         return None;
     };
-    let slot = stub::make(None, start + (i + len) as u64, tail)?;
+    let slot = stub::make(&[], start + (i + len) as u64, tail)?;
     text[i..i + 3].copy_from_slice(&[0xff, 0x24, 0x25]);
     text[i + 3..i + 7].copy_from_slice(&slot.to_le_bytes());
     if len == 8 {

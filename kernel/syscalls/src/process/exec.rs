@@ -1,20 +1,17 @@
 //! execve, execveat.
 
-use super::exit;
+use super::{exit, seat};
 use crate::Args;
-use alloc::collections::BTreeMap;
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use core_::exec::{Program, Start, check_size};
 use core_::mm::Mm;
 use core_::signal::{Action, SigHand, sig};
 use core_::task::{Cap, Cred, Exit, Restart, Thread, rlimit};
-use core_::time::{Expire, Timer};
 use core_::uaccess::{self, UserPtr};
 use core_::wait::{Interrupt, wait_on};
-use core_::{Errno, Mutex, Result, counters, current};
-use trap::thread::Kind;
+use core_::{Errno, Result, counters, current};
 
 /// Most strings of one execve.
 const MAX_STRINGS: usize = 0x10_0000;
@@ -206,84 +203,28 @@ fn new_cred(me: &Thread, program: &Program) -> (Cred, bool) {
     (c, secure)
 }
 
-/// A program on its way to another host process, by the slot of the thread that will run it.
-static MAILBOX: Mutex<BTreeMap<u32, (Arc<Thread>, Program)>> = host::sync::mutex(BTreeMap::new());
-
 /// execve of a vfork child: it runs in its parent's memory, and mostly on its parent's host thread. The new program gets a host
-/// process of its own; a borrowed host thread goes back to the parent. The supervisor makes that process, because it has next to
-/// no memory to copy: a copy of the caller costs about 40 us for each MiB in use, to be thrown away at once
-/// (docs/decisions/0006-processes-for-exec.md).
+/// process of its own ([`seat`]); a borrowed host thread goes back to the parent.
 fn elsewhere(program: Program) -> Result<i64> {
     let me = current();
     let old = me.slot();
-    let slot = trap::thread::alloc_slot()?;
     let Some(arc) = me.process.any_thread() else { return Err(Errno::EAGAIN) };
+    let seat = seat::take()?;
     // Only the host thread that has them at hand can let go of them, and only here is the memory that these two write to.
     me.recent.clear();
     crate::futex::exit_robust_list(me);
     exit::release_tid(me);
-    MAILBOX.lock().insert(slot, (arc.clone(), program));
-    host::thread::set_current(slot, arc);
-    trap::context::fresh(slot).reset();
     // `adopt` clears it, perhaps before the next line.
     let borrowed = me.borrowed.load(Ordering::Relaxed);
-    from_supervisor(slot);
+    seat.send(arc, program);
     if borrowed {
         trap::thread::give_back(old)
     }
     trap::thread::exit_host(old)
 }
 
-/// Slots that wait for the supervisor.
-static WANTED: Mutex<Vec<u32>> = host::sync::mutex(Vec::new());
-/// What calls the supervisor: a timer that is always due.
-static BELL: Mutex<Option<(Timer, Arc<Courier>)>> = host::sync::mutex(None);
-
-struct Courier;
-
-impl Expire for Courier {
-    fn expire(&self, _now: u64) {
-        let slots = core::mem::take(&mut *WANTED.lock());
-        for slot in slots {
-            if trap::thread::spawn(Kind::FirstProcess, slot, arrive).is_ok() {
-                continue;
-            }
-            // Its parent has been told that it runs: it ends as if killed.
-            let work = MAILBOX.lock().remove(&slot);
-            trap::thread::free_slot(slot);
-            let Some((thread, _)) = work else { continue };
-            drop(thread.set_files(core_::fd::FdTable::new()));
-            core_::task::thread_gone(&thread);
-            core_::time::process_gone(&thread.process);
-            core_::task::process_exit(&thread.process, Exit::signal(sig::KILL, false));
-        }
-    }
-}
-
-/// Has the supervisor make the host process of `slot`, whose program is in the mailbox.
-fn from_supervisor(slot: u32) {
-    WANTED.lock().push(slot);
-    let mut bell = BELL.lock();
-    let (timer, courier) = bell.get_or_insert_with(|| (Timer::new(), Arc::new(Courier)));
-    let target: Weak<Courier> = Arc::downgrade(courier);
-    timer.arm(1, target);
-}
-
-/// First code of the host process made by [`elsewhere`].
-extern "C" fn arrive(slot: u64) -> ! {
-    let slot = slot as u32;
-    if !trap::sched::on() {
-        trap::thread::start(slot, true);
-    }
-    let work = MAILBOX.lock().remove(&slot);
-    if let Some((thread, program)) = work {
-        adopt(&thread, slot, &program);
-    }
-    trap::thread::entry()(u64::from(slot))
-}
-
 /// The calling fresh host process becomes `thread` running `program`.
-fn adopt(thread: &Arc<Thread>, slot: u32, program: &Program) {
+pub(super) fn adopt(thread: &Arc<Thread>, slot: u32, program: &Program) {
     thread.set_slot(slot);
     thread.borrowed.store(false, Ordering::Relaxed);
     match become_program(thread, program) {
@@ -292,27 +233,6 @@ fn adopt(thread: &Arc<Thread>, slot: u32, program: &Program) {
     }
     if thread.signal_pending() {
         thread.work.store(true, Ordering::SeqCst);
-    }
-}
-
-/// Starts `program` as a new process on a new host process, from the supervisor. The thread object is complete but for its
-/// host thread.
-///
-/// # Errors
-/// The host's.
-pub fn launch(thread: &Arc<Thread>, program: Program) -> Result<()> {
-    let slot = thread.slot();
-    host::thread::set_current(slot, thread.clone());
-    trap::context::fresh(slot).reset();
-    core_::task::add_thread(thread);
-    MAILBOX.lock().insert(slot, (thread.clone(), program));
-    match trap::thread::spawn(Kind::FirstProcess, slot, arrive) {
-        Ok(_) => Ok(()),
-        Err(e) => {
-            MAILBOX.lock().remove(&slot);
-            core_::task::thread_gone(thread);
-            Err(e)
-        }
     }
 }
 

@@ -5,4 +5,5 @@ pub mod exit;
 pub mod fork;
 pub mod ids;
 pub mod pidfd;
+pub mod seat;
 pub mod wait;

@@ -1,7 +1,7 @@
 //! Patched system-call sites: the jump table and the stubs it points to.
 //!
-//! A site becomes `jmp *[slot]` (`entry::inline` says which); the slot points to a stub that knows the number and the
-//! return address and jumps to the gate.
+//! A site becomes `jmp *[slot]` (`entry::inline` says which); the slot points to a stub that knows the return
+//! address and jumps to the gate.
 
 use abi::layout;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -19,10 +19,10 @@ pub enum Tail {
     CmpRax(u32),
 }
 
-/// Makes a stub that enters the gate with `nr` in EAX (or with the EAX it finds, where None), for a site after which the
-/// application goes on at `next`. Returns the slot's address, which goes into the patched instruction; None when all
+/// Makes a stub that executes `head` (at most 10 bytes) and enters the gate with the EAX that there is then, for a site after which
+/// the application goes on at `next`. Returns the slot's address, which goes into the patched instruction; None when all
 /// slots are used.
-pub fn make(nr: Option<u32>, next: u64, tail: Tail) -> Option<u32> {
+pub fn make(head: &[u8], next: u64, tail: Tail) -> Option<u32> {
     let n = reserve()?;
     let stub = layout::STUBS + n as u64 * layout::STUB_SIZE;
     let mut code = [0xcc_u8; layout::STUB_SIZE as usize];
@@ -32,14 +32,10 @@ pub fn make(nr: Option<u32>, next: u64, tail: Tail) -> Option<u32> {
         at += bytes.len();
         at
     };
-    if let Some(nr) = nr {
-        put(&[0xb8]);
-        put(&nr.to_le_bytes());
-    }
+    put(head);
     // With a tail the gate returns into the stub, behind a `syscall` that is there for restarted calls only: they
     // go back two bytes from the return address.
-    let prefix = if nr.is_some() { 5 } else { 0 };
-    let ret = if tail == Tail::None { next } else { stub + prefix + 19 + 2 };
+    let ret = if tail == Tail::None { next } else { stub + head.len() as u64 + 19 + 2 };
     put(&[0x48, 0xb9]); // movabs $ret, %rcx
     put(&ret.to_le_bytes());
     put(&[0x41, 0xbb]); // mov $gate, %r11d: the gate is below 4 GiB
