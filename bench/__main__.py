@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import statistics
@@ -55,14 +56,24 @@ def in_guest(work: Work, vm: lodger.VM) -> float:
 
 def main(words: list[str]) -> int:
     """0 when every measured ratio is within its limit."""
-    names = [w for w in words if not w.startswith("-")]
     everything = [*MICRO, *PROGRAMS]
+    known = ", ".join(w.name for w in everything)
+    parser = argparse.ArgumentParser(
+        "./dev bench", description="The same work on the host and in a VM, side by side: medians and ratios."
+    )
+    parser.add_argument("--json", action="store_true", help="rows and counters for machines")
+    parser.add_argument(
+        "--peers", action="store_true", help="also in what is installed of bubblewrap, runsc and user-mode-linux"
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"only these rows: {known}")
+    options = parser.parse_args(words)
+    names = options.names
     unknown = set(names) - {w.name for w in everything}
     if unknown:
-        print(f"bench: unknown: {', '.join(sorted(unknown))}; there are {', '.join(w.name for w in everything)}")
+        print(f"bench: unknown: {', '.join(sorted(unknown))}; there are {known}", file=sys.stderr)
         return 2
     folder = build()
-    others, absent = peers.find() if "--peers" in words else ({}, {})
+    others, absent = peers.find() if options.peers else ({}, {})
     for peer, why in absent.items():
         print(f"bench: {peer} is not measured: {why}", file=sys.stderr)
     rows = []
@@ -77,11 +88,11 @@ def main(words: list[str]) -> int:
                 continue
             row = run_one(work, folder, vm, others)
             rows.append(row)
-            if "--json" not in words:
+            if not options.json:
                 print(line(row), flush=True)
         counters = vm.stats()
         layers = vm.layers
-    if "--json" in words:
+    if options.json:
         print(json.dumps({"rows": rows, "skipped": skipped | absent, "layers": layers, "counters": counters}, indent=1))
     else:
         print(f"\nlayers: {layers}\ncounters: {json.dumps(counters)}")

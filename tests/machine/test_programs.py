@@ -33,7 +33,7 @@ PYTHON = {
     "mmap": "import mmap,os; m=mmap.mmap(-1,1<<20); m[:5]=b'hello'; p=os.fork()\nif not p: m[:5]=b'child'; os._exit(0)\nos.waitpid(p,0); print(m[:5])",
     "sockets": "import socket,array; a,b=socket.socketpair(); a.sendall(b'x'*10); print(b.recv(99)); r=open('/etc/passwd'); socket.send_fds(a,[b'f'],[r.fileno()]); print(len(socket.recv_fds(b,9,1)[1]))",
     "asyncio-many": "import asyncio\nasync def one(n):\n p=await asyncio.create_subprocess_shell(f'echo {n}; echo e{n} >&2; exit {n}',stdout=-1,stderr=-1); return await p.communicate(), p.returncode\nasync def m(): print(await asyncio.gather(*map(one, range(12))))\nasyncio.run(m())",
-    "pool": "from concurrent.futures import ProcessPoolExecutor as P, ThreadPoolExecutor as T\nprint(sum(T(8).map(abs, range(1000))), sum(P(2).map(abs, range(200), chunksize=20)))",
+    "pool": "from concurrent.futures import ProcessPoolExecutor as P, ThreadPoolExecutor as T\nwith T(8) as t, P(2) as p: print(sum(t.map(abs, range(1000))), sum(p.map(abs, range(200), chunksize=20)))",
     "limits": "import resource; print(resource.getrlimit(resource.RLIMIT_STACK)[0] > 0)",
 }
 MP = """
