@@ -40,6 +40,7 @@ TEXT_TOOLS = [
     "tar cJf a.txz n t d; tar tJf a.txz; tar cf - n t l | tar xf - -C d; ls d; tar czf d/a.tgz --exclude=./d .; tar tzf d/a.tgz | sort",
     "gzip -k n; zcat n.gz | cmp - n; xz -k n; xzcat n.xz | cmp - n; bzip2 -k n; bzcat n.bz2 | cmp - n; ls; xz -T2 -c n | xz -dc | md5sum; split -b 10 n; diff -u n l; diff n t | head -3; cmp n t",
     "bc <<< '2^200'; file -b n; ps -o comm= -p $$; kill -l 9; getopt -o a: -- -a 1 b; flock n echo locked; rev t; column -t t; script -qec 'echo in script; tty | tr -d 0-9' /dev/null; setsid -w echo own",
+    "lscpu | grep -E '^(Architecture|CPU.s.:|NUMA node.s.)' | tr -s ' '; lscpu -p=CPU,NODE | tail -1; cd /sys/devices/system; cat cpu/online node/online node/node0/cpulist; lsblk >/dev/null; echo $?; top -bn1 | head -1 | cut -c1-5; stat -c %s /proc/self/exe /proc/self/fd/0",
 ]
 
 

@@ -168,21 +168,24 @@ pub struct Link {
     id: Id,
     target: Make,
     magic: Option<Box<dyn Fn() -> Result<Path> + Send + Sync>>,
+    size: u64,
 }
 
 impl Link {
     #[must_use]
     pub fn inode(id: Id, target: impl Fn() -> Result<Vec<u8>> + Send + Sync + 'static) -> Arc<dyn Inode> {
-        Arc::new(Link { id, target: Arc::new(target), magic: None })
+        Arc::new(Link { id, target: Arc::new(target), magic: None, size: 0 })
     }
 
+    /// A link that leads to a place without a walk. `size` is what stat(2) says: Linux has 64 for files, 0 for directories and programs.
     #[must_use]
     pub fn magic(
         id: Id,
+        size: u64,
         target: impl Fn() -> Result<Vec<u8>> + Send + Sync + 'static,
         magic: impl Fn() -> Result<Path> + Send + Sync + 'static,
     ) -> Arc<dyn Inode> {
-        Arc::new(Link { id, target: Arc::new(target), magic: Some(Box::new(magic)) })
+        Arc::new(Link { id, target: Arc::new(target), magic: Some(Box::new(magic)), size })
     }
 }
 
@@ -192,8 +195,7 @@ impl Inode for Link {
         kind::LINK
     }
     fn attr(&self) -> Result<Attr> {
-        // Linux gives magic links the size 64.
-        Ok(self.id.attr(kind::LINK, 1, if self.magic.is_some() { 64 } else { 0 }))
+        Ok(self.id.attr(kind::LINK, 1, self.size))
     }
     fn readlink(&self) -> Result<Arc<[u8]>> {
         Ok(Arc::from((self.target)()?))

@@ -52,6 +52,7 @@ impl Entries for Fds {
         let id = Id { dev: self.dev, ino: number, mode, uid, gid };
         Ok(Link::magic(
             id,
+            64,
             move || Ok(vfs::file_text(&get(&who, fd)?.0, &current().fs().root())),
             move || vfs::path_of_file(&get(&who, fd)?.0),
         ))

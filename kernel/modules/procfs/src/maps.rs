@@ -44,6 +44,7 @@ impl Entries for MapFiles {
         let id = Id { dev: self.dev, ino: ino(who.tid(), 0x8_0000 | (at.0 >> 12) as u32 & 0x7_ffff), mode, uid, gid };
         Ok(Link::magic(
             id,
+            64,
             move || Ok(vfs::file_text(&*file(&who, at)?, &current().fs().root())),
             move || {
                 // A mapping outlives what its owner may open: following takes privilege (proc(5)).

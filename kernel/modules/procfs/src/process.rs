@@ -176,6 +176,7 @@ fn place(id: Id, get: impl Fn() -> Result<Path> + Send + Sync + Clone + 'static)
     };
     Link::magic(
         id,
+        0,
         move || {
             may()?;
             Ok(text()?.display())

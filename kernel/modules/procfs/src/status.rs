@@ -136,7 +136,9 @@ pub fn status(who: &Who) -> Result<Vec<u8>> {
         let anon = m.resident.saturating_sub(m.shared);
         let _ = writeln!(s, "RssAnon:\t{:>8} kB\nRssFile:\t{:>8} kB\nRssShmem:\t       0 kB", k(anon), k(m.shared));
         let _ = writeln!(s, "VmData:\t{:>8} kB\nVmStk:\t{:>8} kB\nVmExe:\t{:>8} kB", k(m.data), k(m.stack), k(m.text));
-        let _ = writeln!(s, "VmLib:\t       0 kB\nVmPTE:\t       0 kB\nVmSwap:\t       0 kB");
+        let _ =
+            writeln!(s, "VmLib:\t       0 kB\nVmPTE:\t       0 kB\nVmSwap:\t       0 kB\nHugetlbPages:\t       0 kB");
+        let _ = writeln!(s, "CoreDumping:\t0\nTHP_enabled:\t1\nuntag_mask:\t0xffffffffffffffff");
     }
     let _ = writeln!(s, "Threads:\t{}\nSigQ:\t0/{}", p.threads.lock().len(), p.rlimit(rlimit::SIGPENDING));
     for (label, v) in ["SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt"].iter().zip(signals(who, &p)) {

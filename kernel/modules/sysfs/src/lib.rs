@@ -45,6 +45,29 @@ fn range() -> String {
     }
 }
 
+/// A bitmap of processors as bitmap_print_to_pagebuf writes it: groups of 32 from the highest (lib/bitmap-str.c).
+fn mask(bits: impl Iterator<Item = u32>) -> String {
+    let width = procinfo::system(|s| s.cpus).max(1);
+    let mut words = alloc::vec![0u32; width.div_ceil(32) as usize];
+    for n in bits {
+        words[(n / 32) as usize] |= 1 << (n % 32);
+    }
+    let first = format!("{:0width$x}", words[words.len() - 1], width = ((width - 1) % 32 / 4 + 1) as usize);
+    let rest = words.iter().rev().skip(1).map(|w| format!(",{w:08x}"));
+    core::iter::once(first).chain(rest).collect::<String>() + "\n"
+}
+
+fn all() -> String {
+    mask(0..procinfo::system(|s| s.cpus).max(1))
+}
+
+fn node_meminfo() -> String {
+    let (total, free) = core_::ram::usage();
+    let (total, free) = (total * 4, free.saturating_sub(procinfo::hooks().anon_bytes() / 4096) * 4);
+    let line = |name: &str, kib: u64| format!("Node 0 {name:<16}{kib:>8} kB\n");
+    line("MemTotal:", total) + &line("MemFree:", free) + &line("MemUsed:", total - free)
+}
+
 impl SysFs {
     #[must_use]
     pub fn new() -> Arc<SysFs> {
@@ -53,13 +76,25 @@ impl SysFs {
         let cpus = procinfo::system(|s| s.cpus).max(1);
         let names: Vec<String> = (0..cpus).map(|n| format!("cpu{n}")).collect();
         let mut cpu: Vec<(&str, Arc<dyn Inode>)> = Vec::new();
-        for (n, name) in names.iter().enumerate() {
-            let topology = alloc::vec![
+        for (n, name) in (0..cpus).zip(&names) {
+            let zero = || String::from("0\n");
+            let mut topology = alloc::vec![
                 ("core_id", b.text(move || format!("{n}\n"))),
-                ("physical_package_id", b.text(|| String::from("0\n"))),
-                ("thread_siblings_list", b.text(move || format!("{n}\n"))),
-                ("core_siblings_list", b.text(range)),
+                ("die_id", b.text(zero)),
+                ("physical_package_id", b.text(zero)),
             ];
+            for name in ["thread_siblings", "core_cpus"] {
+                topology.push((name, b.text(move || mask(core::iter::once(n)))));
+            }
+            for name in ["thread_siblings_list", "core_cpus_list"] {
+                topology.push((name, b.text(move || format!("{n}\n"))));
+            }
+            for name in ["core_siblings", "package_cpus", "die_cpus"] {
+                topology.push((name, b.text(all)));
+            }
+            for name in ["core_siblings_list", "package_cpus_list", "die_cpus_list"] {
+                topology.push((name, b.text(range)));
+            }
             let topology = b.dir(topology);
             let online = b.text(|| String::from("1\n"));
             cpu.push((name, b.dir(alloc::vec![("topology", topology), ("online", online)])));
@@ -70,10 +105,17 @@ impl SysFs {
         let max = b.text(|| format!("{}\n", procinfo::system(|s| s.cpus).max(1) - 1));
         cpu.push(("kernel_max", max));
         let cpu = b.dir(cpu);
-        let node0 = alloc::vec![("cpulist", b.text(range))];
-        let node0 = b.dir(node0);
-        let online = b.text(|| String::from("0\n"));
-        let node = b.dir(alloc::vec![("node0", node0), ("online", online)]);
+        let node0 = alloc::vec![
+            ("cpulist", b.text(range)),
+            ("cpumap", b.text(all)),
+            ("distance", b.text(|| String::from("10\n"))),
+            ("meminfo", b.text(node_meminfo)),
+        ];
+        let mut node = alloc::vec![("node0", b.dir(node0))];
+        for name in ["online", "possible", "has_cpu", "has_memory", "has_normal_memory"] {
+            node.push((name, b.text(|| String::from("0\n"))));
+        }
+        let node = b.dir(node);
         let system = b.dir(alloc::vec![("cpu", cpu), ("node", node)]);
         let devices = b.dir(alloc::vec![("system", system)]);
         let thp = alloc::vec![
@@ -85,6 +127,9 @@ impl SysFs {
         let kernel = b.dir(alloc::vec![("mm", mm)]);
         let cgroup = b.dir(Vec::new());
         let fs = b.dir(alloc::vec![("cgroup", cgroup)]);
+        let dev_block = b.dir(Vec::new());
+        let dev_char = b.dir(Vec::new());
+        let devs = b.dir(alloc::vec![("block", dev_block), ("char", dev_char)]);
         let (class, block, bus, module) = (b.dir(Vec::new()), b.dir(Vec::new()), b.dir(Vec::new()), b.dir(Vec::new()));
         let root = Fixed::inode(
             Id::root(dev, 1_000_000, 0o555),
@@ -94,6 +139,7 @@ impl SysFs {
                 ("fs", fs),
                 ("class", class),
                 ("block", block),
+                ("dev", devs),
                 ("bus", bus),
                 ("module", module),
             ],
