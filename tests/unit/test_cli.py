@@ -69,6 +69,7 @@ def test_settings(monkeypatch):
         (["run", "--memory", "tiny", "true"], 125),
         (["run"], 125),
         (["run", "--monitor", "magic", "true"], 125),
+        (["run", "--stats=xml", "true"], 125),
         (["walk"], 125),
         (["run", "panic"], 125),
         (["run", "die"], 125),

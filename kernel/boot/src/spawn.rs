@@ -79,7 +79,7 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), Failure> {
     let mut walk = walk_as(&cred).map_err(|e| (e, String::from("no root directory")))?;
     let cwd = walk
         .lookup(&s.cwd, true)
-        .map_err(|e| (e, format!("working directory {}: {e}", String::from_utf8_lossy(&s.cwd))))?;
+        .map_err(|e| (e, format!("working directory {}: {}", String::from_utf8_lossy(&s.cwd), sentence(e))))?;
     if !cwd.dentry.is_dir() {
         return Err((
             Errno::ENOTDIR,

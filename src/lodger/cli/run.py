@@ -70,6 +70,9 @@ def run(words: list[str]) -> int:
         raise ConfigError("no command given: lodger run [OPTIONS] [--] CMD [ARG...]")
     limit = seconds(_text(values, "timeout"), "--timeout")
     tty = _wants_tty(values)
+    stats = values.get("stats")
+    if stats not in (None, True, "json"):
+        raise ConfigError(f"--stats={stats!r} is not a form of output: write --stats or --stats=json")
     vm = VM(**settings(values))
     try:
         if vm.layers["guard"] == "none" and not vm.config.guard_chosen:
@@ -79,7 +82,7 @@ def run(words: list[str]) -> int:
                 "kernel (the host stays isolated); lodger doctor explains, --guard none accepts it",
                 file=sys.stderr,
             )
-        return _command(vm, argv, tty, limit, values.get("stats"))
+        return _command(vm, argv, tty, limit, stats)
     finally:
         vm.close()
 
