@@ -254,6 +254,10 @@ pub trait Entries: Send + Sync + 'static {
     fn names_process(&self) -> Option<u32> {
         None
     }
+    /// Whether the caller may do here what the owner may, whoever that is.
+    fn is_callers(&self) -> bool {
+        false
+    }
     /// The number of links that stat(2) shows.
     fn links(&self) -> u32 {
         2
@@ -283,7 +287,8 @@ impl<E: Entries> Inode for Changing<E> {
         Ok(self.id.attr(kind::DIR, self.entries.links(), 0))
     }
     fn perm(&self) -> Perm {
-        self.id.perm(kind::DIR)
+        let perm = self.id.perm(kind::DIR);
+        if self.entries.is_callers() { Perm { uid: crate::current().cred().fsuid, ..perm } } else { perm }
     }
     fn caching(&self) -> Caching {
         self.caching

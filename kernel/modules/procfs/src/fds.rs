@@ -35,6 +35,11 @@ fn info(f: &File, cloexec: bool) -> Vec<u8> {
 }
 
 impl Entries for Fds {
+    /// A process that has given up root still sees its own descriptors (proc_fd_permission in fs/proc/fd.c).
+    fn is_callers(&self) -> bool {
+        self.who.is_caller()
+    }
+
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
         let fd = crate::number(name).ok_or(Errno::ENOENT)?;
         let (f, _) = get(&self.who, fd)?;

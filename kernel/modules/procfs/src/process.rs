@@ -28,6 +28,11 @@ impl Who {
         self.task.unwrap_or(self.named)
     }
 
+    /// Whether the calling thread belongs to this process.
+    pub fn is_caller(&self) -> bool {
+        host::thread::current_if_any::<Thread>().is_some_and(|t| t.process.pid == self.pid)
+    }
+
     pub fn process(&self) -> Result<Arc<Process>> {
         TREE.lock().process(self.pid).ok_or(Errno::ESRCH)
     }
@@ -145,9 +150,9 @@ impl Dir {
                 },
                 move |text| set_oom(&who, text),
             ),
-            "cwd" => place(self.id(n, 0o777), move || Ok(who.thread()?.fs().cwd())),
-            "root" => place(self.id(n, 0o777), move || Ok(who.thread()?.fs().root())),
-            "exe" => place(self.id(n, 0o777), move || hooks().exe(&*who.process()?).ok_or(Errno::ENOENT)),
+            "cwd" => place(who, self.id(n, 0o777), move || Ok(who.thread()?.fs().cwd())),
+            "root" => place(who, self.id(n, 0o777), move || Ok(who.thread()?.fs().root())),
+            "exe" => place(who, self.id(n, 0o777), move || hooks().exe(&*who.process()?).ok_or(Errno::ENOENT)),
             "fd" | "fdinfo" => {
                 let info = name == "fdinfo";
                 let mode = if info { 0o555 } else { 0o500 };
@@ -166,13 +171,13 @@ impl Dir {
     }
 }
 
-/// A magic link to a place; who may not look into the process may not follow it.
-fn place(id: Id, get: impl Fn() -> Result<Path> + Send + Sync + Clone + 'static) -> Arc<dyn Inode> {
+/// A magic link to a place; who may not look into the process may not follow it (its own may: __ptrace_may_access).
+fn place(who: Who, id: Id, get: impl Fn() -> Result<Path> + Send + Sync + Clone + 'static) -> Arc<dyn Inode> {
     let owner = id.uid;
     let text = get.clone();
     let may = move || {
         let c = current().cred();
-        if c.fsuid == owner || c.has(Cap::SysPtrace) { Ok(()) } else { Err(Errno::EACCES) }
+        if who.is_caller() || c.fsuid == owner || c.has(Cap::SysPtrace) { Ok(()) } else { Err(Errno::EACCES) }
     };
     Link::magic(
         id,
