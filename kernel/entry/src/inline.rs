@@ -11,6 +11,7 @@
 //! on trapping; so does glibc's signal return, which unwinders know by its bytes. A text is copied and patched as a whole once calls from it have trapped often enough ([`core_::text`]), or when a
 //! process is about to have a second thread: later is too late for it.
 
+use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use core_::counters;
 use core_::mm::{flag, wx};
@@ -35,7 +36,8 @@ pub fn consider(me: &Thread, rip: u64) {
         return;
     }
     let Some(mm) = me.process.mm.lock().clone() else { return };
-    if mm.lies_over_table() {
+    // Held by its process and here. A third is a vfork child, or its parent: their threads run in it, too.
+    if Arc::strong_count(&mm) > 2 || mm.lies_over_table() {
         return;
     }
     let mut s = mm.space.lock();

@@ -190,7 +190,18 @@ pub fn set_current<T: Send + Sync + 'static>(slot: u32, t: Arc<T>) {
     let old = CURRENT_TYPE.swap(hash, Ordering::Relaxed);
     assert!(old == 0 || old == hash, "two types of current thread");
     CURRENT_SIZE.store(size_of::<T>(), Ordering::Relaxed);
-    let old = trusted_of(slot).current.swap(Arc::into_raw(t).cast_mut().cast(), Ordering::AcqRel);
+    replace_current::<T>(slot, Arc::into_raw(t));
+}
+
+/// The slot has nobody's object from now on: it is taken for a thread that has none yet. `T` as for [`set_current`].
+pub fn clear_current<T: Send + Sync + 'static>(slot: u32) {
+    let set = CURRENT_TYPE.load(Ordering::Relaxed);
+    assert!(set == 0 || set == type_hash::<T>(), "two types of current thread");
+    replace_current::<T>(slot, core::ptr::null());
+}
+
+fn replace_current<T>(slot: u32, new: *const T) {
+    let old = trusted_of(slot).current.swap(new.cast_mut().cast(), Ordering::AcqRel);
     if !old.is_null() {
         // SAFETY: stored by an earlier call with the same type; a slot changes hands only when its thread is gone.
         drop(unsafe { Arc::from_raw(old.cast_const().cast::<T>()) });

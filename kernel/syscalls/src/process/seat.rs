@@ -149,6 +149,8 @@ pub fn top_up() {
     while READY.lock().len() < WAITING {
         let Ok(slot) = trap::thread::alloc_slot() else { return };
         CALLED[slot as usize].store(0, Ordering::SeqCst);
+        // Whoever waits for the end of the slot's last thread (execve) must see that the slot is another's.
+        host::thread::clear_current::<Thread>(slot);
         // Without a spare one the next program's process is made when it is needed.
         if trap::thread::spawn(Kind::FirstProcess, slot, arrive).is_err() {
             return trap::thread::free_slot(slot);
