@@ -164,3 +164,12 @@ def test_starting_is_cheap(fake, monkeypatch):
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     subprocess.run([sys.executable, "-c", code], check=True)  # writes the .pyc files
     assert median([sys.executable, "-c", code]) < 2.5 * median([sys.executable, "-c", "pass"])
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_descriptors(closed, tmp_path):
+    """They are /dev/null then: no pipe of Lodger's own becomes a command's stream."""
+    code = "import sys; from lodger.cli import main; main._fill_standard_descriptors(); import os; r, w = os.pipe(); open(sys.argv[1], 'w').write(str(min(r, w)))"
+    script = f'exec "$0" -c "$1" "$2" {closed}'
+    subprocess.run(["sh", "-c", script, sys.executable, code, str(tmp_path / "lowest")], check=True, timeout=20)
+    assert int((tmp_path / "lowest").read_text()) > 2

@@ -14,6 +14,7 @@ use core_::task::{Process, Thread};
 use core_::vfs::special::{self, Pts, PtsDir};
 use core_::vfs::{self, FileSystem, Path, kernel, kind};
 use core_::{Errno, Result};
+use host::sync::Once;
 use tmpfs::{Quota, TmpFs};
 
 /// Registers everything; once, before the first mount.
@@ -22,6 +23,9 @@ pub fn wire() {
     syscalls::process::pidfd::on_process_of(&(events::pidfd::process as fn(&File) -> Option<Arc<Process>>));
     syscalls::process::exit::on_session_leader_exit(&(session_leader_exit as fn(&Process)));
     syscalls::process::seat::on_waiting(&(crate::memory::touch as fn(u32)));
+    vfs::mount::register_fs(b"proc", |_| Ok(procfs::ProcFs::new()));
+    vfs::mount::register_fs(b"sysfs", |_| Ok(sysfs::SysFs::new()));
+    vfs::mount::register_fs(b"tmpfs", mounted_tmpfs);
     special::register_fifo(pipe::open_fifo);
     devfs::register();
     const TTYAUX_MAJOR: u32 = 5;
@@ -192,6 +196,10 @@ impl ProcInfo for Processes {
         text.into_bytes()
     }
 
+    fn tty(&self, p: &Process) -> (u64, i32) {
+        tty::shown(&p.session()).map_or((0, -1), |(device, pgrp)| (device, pgrp as i32))
+    }
+
     fn state(&self, t: &Thread) -> u8 {
         match *t.process.state.lock() {
             core_::task::State::Stopped(_) => b'T',
@@ -228,11 +236,27 @@ pub fn system(b: &Boot) {
     });
 }
 
+/// What all file systems in memory share: the machine's limit.
+static QUOTA: Once<Arc<Quota>> = Once::new();
+
+/// mount(2) of a tmpfs (tmpfs(5)): its mode can be chosen; a size of its own it can not have.
+fn mounted_tmpfs(options: &[u8]) -> Result<Arc<dyn FileSystem>> {
+    let mut mode = 0o1777;
+    for option in options.split(|b| *b == b',').filter(|o| !o.is_empty()) {
+        let text = option.strip_prefix(b"mode=").and_then(|v| core::str::from_utf8(v).ok()).ok_or(Errno::EINVAL)?;
+        mode = u32::from_str_radix(text, 8).map_err(|_| Errno::EINVAL)? & 0o7777;
+    }
+    Ok(TmpFs::new(QUOTA.get().ok_or(Errno::ENODEV)?.clone(), mode)?)
+}
+
 /// Mounts of /proc, /dev (with pts and shm), /sys.
 ///
 /// # Errors
 /// A sentence for the VMM.
 pub fn special_mount(kind: u32, target: &[u8], quota: &Arc<Quota>) -> core::result::Result<(), String> {
+    if QUOTA.get().is_none() {
+        QUOTA.set(alloc::boxed::Box::leak(alloc::boxed::Box::new(quota.clone())));
+    }
     let go = || -> Result<()> {
         kernel::kmkdir_p(target)?;
         let tmp = |mode| -> Result<Arc<dyn FileSystem>> { Ok(TmpFs::new(quota.clone(), mode)?) };

@@ -388,12 +388,25 @@ pub fn setpriority(a: &Args) -> Result<i64> {
         return Err(Errno::ESRCH);
     }
     for p in targets {
+        if !may_schedule(&p) {
+            return Err(Errno::EPERM);
+        }
         if new < p.nice.load(Ordering::Relaxed) as i32 && !current().cred().has(Cap::SysNice) {
             return Err(Errno::EACCES);
         }
         p.nice.store(new as u32, Ordering::Relaxed);
     }
     Ok(0)
+}
+
+/// Whether the caller may say how `p` runs: its owner or CAP_SYS_NICE (set_one_prio_perm in kernel/sys.c).
+fn may_schedule(p: &Process) -> bool {
+    let cred = current().cred();
+    cred.has(Cap::SysNice)
+        || p.any_thread().is_some_and(|t| {
+            let target = t.cred();
+            target.uid == cred.euid || target.euid == cred.euid
+        })
 }
 
 fn thread_exists(pid: i32) -> Result<()> {
@@ -443,6 +456,9 @@ pub fn sched_setaffinity(a: &Args) -> Result<i64> {
     let wanted: Vec<usize> = (0..cpus).filter(|c| mask.get(c / 8).is_some_and(|b| b & (1 << (c % 8)) != 0)).collect();
     if wanted.is_empty() {
         return Err(Errno::EINVAL);
+    }
+    if !with_thread(a.int(0), |t| may_schedule(&t.process))? {
+        return Err(Errno::EPERM);
     }
     let all = wanted.len() == cpus || wanted.iter().any(|c| *c >= 64);
     let chosen = if all { 0 } else { wanted.iter().fold(0, |m, c| m | 1u64 << c) };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from lodger.errors import LodgerError
@@ -27,6 +28,7 @@ usage: lodger VERB ...
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; its exit status."""
+    _fill_standard_descriptors()
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
@@ -48,6 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OWN_ERROR
     except KeyboardInterrupt:
         return 130
+
+
+def _fill_standard_descriptors() -> None:
+    # A caller may have closed some (`<&-`): the next pipe of ours would take the number, and be the command's stdin.
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _verb(name: str) -> Callable[[list[str]], int] | None:

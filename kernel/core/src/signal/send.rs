@@ -2,7 +2,7 @@
 
 use super::{Default_, SigInfo, SigSet, default_action, sig};
 use crate::counters;
-use crate::task::{Process, State, TREE, Thread};
+use crate::task::{Cap, Process, State, TREE, Thread};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
@@ -174,7 +174,9 @@ fn signalfd_wake(p: &Process) {
 #[must_use]
 pub fn group_or_process_perm(me: &Thread, p: &Process, signo: u32) -> bool {
     let cred = me.cred();
-    p.any_thread().is_none_or(|t| cred.may_signal(&t.cred())) || (signo == sig::CONT && me.process.sid() == p.sid())
+    // Process 1 is root's and has no thread; others without one have ended.
+    let own = p.any_thread().map_or(p.pid != 1 || cred.has(Cap::Kill), |t| cred.may_signal(&t.cred()));
+    own || (signo == sig::CONT && me.process.sid() == p.sid())
 }
 
 /// Sends the calling thread a signal from the kernel (SIGPIPE, SIGXFSZ).

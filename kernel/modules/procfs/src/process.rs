@@ -33,6 +33,16 @@ impl Who {
         host::thread::current_if_any::<Thread>().is_some_and(|t| t.process.pid == self.pid)
     }
 
+    /// The process, for what only those may read who may look into it (__ptrace_may_access).
+    pub fn looked_into(&self) -> Result<Arc<Process>> {
+        let c = current().cred();
+        if self.is_caller() || c.fsuid == self.owner().0 || c.has(Cap::SysPtrace) {
+            self.process()
+        } else {
+            Err(Errno::EACCES)
+        }
+    }
+
     pub fn process(&self) -> Result<Arc<Process>> {
         TREE.lock().process(self.pid).ok_or(Errno::ESRCH)
     }
@@ -77,7 +87,7 @@ const FILES: &[(&str, u32, Make)] = &[
     }),
     ("limits", 0o444, status::limits),
     ("loginuid", 0o644, |_| Ok(b"4294967295".to_vec())),
-    ("maps", 0o444, |w| Ok(hooks().maps(&*w.process()?))),
+    ("maps", 0o444, |w| w.looked_into().map(|p| hooks().maps(&p))),
     ("mountinfo", 0o444, |w| Ok(mounts::mountinfo(&w.thread()?.fs().root()))),
     ("mounts", 0o444, |w| Ok(mounts::mounts(&w.thread()?.fs().root()))),
     ("oom_score", 0o444, |_| Ok(b"0\n".to_vec())),
@@ -85,7 +95,7 @@ const FILES: &[(&str, u32, Make)] = &[
     ("schedstat", 0o444, |_| Ok(b"0 0 0\n".to_vec())),
     ("sessionid", 0o444, |_| Ok(b"4294967295".to_vec())),
     ("setgroups", 0o644, |_| Ok(b"allow\n".to_vec())),
-    ("smaps", 0o444, |w| Ok(hooks().smaps(&*w.process()?))),
+    ("smaps", 0o444, |w| w.looked_into().map(|p| hooks().smaps(&p))),
     ("stat", 0o444, status::stat),
     ("statm", 0o444, status::statm),
     ("status", 0o444, status::status),

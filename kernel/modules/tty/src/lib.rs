@@ -23,7 +23,7 @@ use core_::{Errno, Mutex, Result};
 use lib::ldisc::{Effects, Ldisc, Termios};
 
 pub use console::{Console, ConsoleSink};
-pub use job::{session_leader_exit, set_controlling};
+pub use job::{session_leader_exit, set_controlling, shown};
 pub use master::open as open_ptmx;
 pub use slave::{open_controlling, open_index};
 
