@@ -72,7 +72,7 @@ impl Vm {
 
     /// What has to be there before the first mount: hooks, process 1, devices.
     pub fn prepare(&self) {
-        wiring::wire();
+        wiring::wire(self.mounts.quota());
         if let Err(e) = self.mounts.unnamed() {
             panic!("boot: {e}");
         }

@@ -25,6 +25,11 @@ impl Mounts {
         Mounts { quota: Quota::new(disk, INODES), host_uid, host_gid }
     }
 
+    /// What all file systems in memory share: the machine's limit.
+    pub fn quota(&self) -> &Arc<Quota> {
+        &self.quota
+    }
+
     fn hostfs(&self, m: &mut Mount, mode: Mode) -> Result<Arc<dyn FileSystem>, String> {
         let dir = m.dir.take().ok_or("a mount of a host directory without its descriptor")?;
         // The file system keeps the descriptor for the VM's life.

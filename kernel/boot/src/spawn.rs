@@ -124,11 +124,7 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), Failure> {
     COMMANDS.lock().insert(id, Command { pid: p.pid, fault: 0, console });
     server::send(Writer::new(wire::STARTED, id).u32(p.pid));
     core_::task::add_thread(&t);
-    if seat.start(t.clone(), program).is_err() {
-        // STARTED is out: the command ends as if killed.
-        core_::task::thread_gone(&t);
-        core_::task::process_exit(&p, core_::task::Exit::signal(9, false));
-    }
+    seat.start(t, program);
     Ok(())
 }
 

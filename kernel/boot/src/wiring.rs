@@ -17,15 +17,16 @@ use core_::{Errno, Result};
 use host::sync::Once;
 use tmpfs::{Quota, TmpFs};
 
-/// Registers everything; once, before the first mount.
-pub fn wire() {
+/// Registers everything; once, before the first mount. `quota` is what all file systems in memory share.
+pub fn wire(quota: &Arc<Quota>) {
     syscalls::process::fork::on_pidfd(&(new_pidfd as fn(Arc<Process>) -> Arc<File>));
     syscalls::process::pidfd::on_process_of(&(events::pidfd::process as fn(&File) -> Option<Arc<Process>>));
     syscalls::process::exit::on_session_leader_exit(&(session_leader_exit as fn(&Process)));
     syscalls::process::seat::on_waiting(&(crate::memory::touch as fn(u32)));
-    vfs::mount::register_fs(b"proc", |_| Ok(procfs::ProcFs::new()));
+    QUOTA.set(alloc::boxed::Box::leak(alloc::boxed::Box::new(quota.clone())));
     vfs::mount::register_fs(b"sysfs", |_| Ok(sysfs::SysFs::new()));
     vfs::mount::register_fs(b"tmpfs", mounted_tmpfs);
+    vfs::mount::register_fs(b"proc", |_| Ok(procfs::ProcFs::new()));
     special::register_fifo(pipe::open_fifo);
     devfs::register();
     const TTYAUX_MAJOR: u32 = 5;
@@ -236,7 +237,7 @@ pub fn system(b: &Boot) {
     });
 }
 
-/// What all file systems in memory share: the machine's limit.
+/// For file systems in memory that mount(2) makes.
 static QUOTA: Once<Arc<Quota>> = Once::new();
 
 /// mount(2) of a tmpfs (tmpfs(5)): its mode can be chosen; a size of its own it can not have.
@@ -254,9 +255,6 @@ fn mounted_tmpfs(options: &[u8]) -> Result<Arc<dyn FileSystem>> {
 /// # Errors
 /// A sentence for the VMM.
 pub fn special_mount(kind: u32, target: &[u8], quota: &Arc<Quota>) -> core::result::Result<(), String> {
-    if QUOTA.get().is_none() {
-        QUOTA.set(alloc::boxed::Box::leak(alloc::boxed::Box::new(quota.clone())));
-    }
     let go = || -> Result<()> {
         kernel::kmkdir_p(target)?;
         let tmp = |mode| -> Result<Arc<dyn FileSystem>> { Ok(TmpFs::new(quota.clone(), mode)?) };

@@ -100,6 +100,21 @@ pub fn set_hooks(h: &'static dyn ProcInfo) {
     *HOOKS.lock() = h;
 }
 
+/// The machine's memory in bytes: all, what files in memory take, and what is free.
+pub struct Memory {
+    pub total: u64,
+    pub files: u64,
+    pub free: u64,
+}
+
+/// For /proc/meminfo, sysinfo(2) and their like. What is nobody's frame may be a page of an application all the same.
+#[must_use]
+pub fn memory() -> Memory {
+    let (total, unused) = crate::ram::usage();
+    let (total, unused) = (total * crate::ram::FRAME, unused * crate::ram::FRAME);
+    Memory { total, files: total - unused, free: unused.saturating_sub(hooks().anon_bytes()) }
+}
+
 #[must_use]
 pub fn hooks() -> &'static dyn ProcInfo {
     *HOOKS.lock()

@@ -8,8 +8,9 @@
 //! | `lea disp32(…),%r64; syscall` (9 bytes) | `jmp *[slot]; syscall`; the stub loads the address first (pthread_create) |
 //!
 //! In the first form the jump's last two bytes are `0f 05`: a jump to the old `syscall` still traps, as in the last. Other sites go
-//! on trapping; so does glibc's signal return, which unwinders know by its bytes. A text is copied and patched as a whole once calls from it have trapped often enough ([`core_::text`]), or when a
-//! process is about to have a second thread: later is too late for it.
+//! on trapping; so does glibc's signal return, which unwinders know by its bytes. A text is copied and patched as a whole once
+//! calls from it have trapped often enough ([`core_::text`]), or when a process is about to have a second thread: later is too
+//! late for it.
 
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
@@ -17,12 +18,12 @@ use core_::counters;
 use core_::mm::{flag, wx};
 use core_::task::Thread;
 use core_::text::{self, Key};
+use syscalls::process::fork;
 use trap::monitor::stub::{self, Tail};
 use trap::monitor::{self, Monitor};
 
 const NR_CLONE: u64 = 56;
 const NR_CLONE3: u64 = 435;
-const CLONE_THREAD: u64 = 0x1_0000;
 
 /// A system call trapped at the instruction before `rip`: makes its text a patched one if that pays.
 #[cold]
@@ -90,7 +91,7 @@ fn makes_thread() -> bool {
         NR_CLONE3 => core_::uaccess::UserPtr::<u64>::new(regs.rdi).read(),
         _ => return false,
     };
-    flags.is_ok_and(|f| f & CLONE_THREAD != 0)
+    flags.is_ok_and(|f| f & fork::flag::THREAD != 0)
 }
 
 /// `rip`, or where the code that was there is now: for calls that trapped before their text was patched.
@@ -136,24 +137,19 @@ fn mov_form(text: &mut [u8], i: usize, start: u64) -> Option<usize> {
     // A REX prefix before it would make it another register's mov; where the byte is some other instruction's last, the
     // site merely stays a trap.
     let rex = at > 0 && (0x40..=0x4f).contains(&text[at - 1]);
-    if text[at] != 0xb8 || rex {
+    if text[at] != 0xb8 || rex || le32(&text[at + 1..]) >= 512 {
         return None;
     }
-    let nr = le32(&text[at + 1..]);
-    if nr >= 512 {
-        return None;
-    }
-    let slot = stub::make(&mov(nr), start + i as u64 + 2, Tail::None)?;
-    text[at..at + 3].copy_from_slice(&[0xff, 0x24, 0x25]);
+    let slot = stub::make(&text[at..i], start + i as u64 + 2, Tail::None)?;
     // The slot's upper half is 0x050f: its bytes are already there.
-    text[at + 3..at + 7].copy_from_slice(&slot.to_le_bytes());
+    jump(text, at, slot);
     Some(i + 2)
 }
 
-/// `mov $nr,%eax`
-fn mov(nr: u32) -> [u8; 5] {
-    let n = nr.to_le_bytes();
-    [0xb8, n[0], n[1], n[2], n[3]]
+/// Writes `jmp *[slot]`, 7 bytes.
+fn jump(text: &mut [u8], at: usize, slot: u32) {
+    text[at..at + 3].copy_from_slice(&[0xff, 0x24, 0x25]);
+    text[at + 3..at + 7].copy_from_slice(&slot.to_le_bytes());
 }
 
 /// `lea` of 7 bytes, with the syscall after it at `i`: REX.W 8d, and a 32-bit displacement from RIP or a register.
@@ -169,19 +165,18 @@ fn lea_form(text: &mut [u8], i: usize, start: u64) -> Option<usize> {
     if at > 0 && matches!(text[at - 1], 0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3) {
         return None;
     }
-    let next = start + i as u64 + 2;
-    let slot = if from_rip {
-        let mut movabs = [0; 10];
+    let mut movabs = [0; 10];
+    let head = if from_rip {
         movabs[0] = 0x48 | rex >> 2 & 1;
         movabs[1] = 0xb8 | text[at + 2] >> 3 & 7;
         let target = (start + i as u64).wrapping_add_signed(i64::from(le32(&text[at + 3..]) as i32));
         movabs[2..].copy_from_slice(&target.to_le_bytes());
-        stub::make(&movabs, next, Tail::None)?
+        &movabs
     } else {
-        stub::make(&text[at..i], next, Tail::None)?
+        &text[at..i]
     };
-    text[at..at + 3].copy_from_slice(&[0xff, 0x24, 0x25]);
-    text[at + 3..i].copy_from_slice(&slot.to_le_bytes());
+    let slot = stub::make(head, start + i as u64 + 2, Tail::None)?;
+    jump(text, at, slot);
     Some(i + 2)
 }
 
@@ -196,8 +191,7 @@ fn cmp_form(text: &mut [u8], i: usize, start: u64) -> Option<usize> {
         return None;
     };
     let slot = stub::make(&[], start + (i + len) as u64, tail)?;
-    text[i..i + 3].copy_from_slice(&[0xff, 0x24, 0x25]);
-    text[i + 3..i + 7].copy_from_slice(&slot.to_le_bytes());
+    jump(text, i, slot);
     if len == 8 {
         text[i + 7] = 0x90;
     }

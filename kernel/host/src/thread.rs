@@ -186,21 +186,19 @@ fn type_hash<T: 'static>() -> u64 {
 /// Makes `t` the object that [`current`] returns on the thread of `slot`; the slot keeps it alive until the next call for
 /// the same slot. One type for the whole kernel.
 pub fn set_current<T: Send + Sync + 'static>(slot: u32, t: Arc<T>) {
+    replace_current::<T>(slot, Arc::into_raw(t));
+}
+
+/// The slot has nobody's object from now on: it is taken for a thread that has none yet. One type, as above.
+pub fn clear_current<T: Send + Sync + 'static>(slot: u32) {
+    replace_current::<T>(slot, core::ptr::null());
+}
+
+fn replace_current<T: 'static>(slot: u32, new: *const T) {
     let hash = type_hash::<T>();
     let old = CURRENT_TYPE.swap(hash, Ordering::Relaxed);
     assert!(old == 0 || old == hash, "two types of current thread");
     CURRENT_SIZE.store(size_of::<T>(), Ordering::Relaxed);
-    replace_current::<T>(slot, Arc::into_raw(t));
-}
-
-/// The slot has nobody's object from now on: it is taken for a thread that has none yet. `T` as for [`set_current`].
-pub fn clear_current<T: Send + Sync + 'static>(slot: u32) {
-    let set = CURRENT_TYPE.load(Ordering::Relaxed);
-    assert!(set == 0 || set == type_hash::<T>(), "two types of current thread");
-    replace_current::<T>(slot, core::ptr::null());
-}
-
-fn replace_current<T>(slot: u32, new: *const T) {
     let old = trusted_of(slot).current.swap(new.cast_mut().cast(), Ordering::AcqRel);
     if !old.is_null() {
         // SAFETY: stored by an earlier call with the same type; a slot changes hands only when its thread is gone.

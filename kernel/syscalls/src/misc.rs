@@ -75,13 +75,10 @@ pub fn setdomainname(a: &Args) -> Result<i64> {
 /// sysinfo(2).
 pub fn sysinfo(a: &Args) -> Result<i64> {
     let up = host::time::clock_gettime(7).map_or(0, |t| t.0 as u64);
-    // The numbers of /proc/meminfo.
-    let (total, unused) = core_::ram::usage();
-    let (total, unused) = (total * 4096, unused * 4096);
-    let free = unused.saturating_sub(core_::procinfo::hooks().anon_bytes());
+    let core_::procinfo::Memory { total, files, free } = core_::procinfo::memory();
     let procs = TREE.lock().thread_count() as u64;
     // struct sysinfo: uptime, loads[3], totalram, freeram, sharedram, bufferram, totalswap, freeswap, procs, …, mem_unit
-    let w: [u64; 14] = [up, 0, 0, 0, total, free, total - unused, 0, 0, 0, procs, 0, 0, 1];
+    let w: [u64; 14] = [up, 0, 0, 0, total, free, files, 0, 0, 0, procs, 0, 0, 1];
     UserPtr::<[u64; 14]>::new(a.u64(0)).write(w)?;
     Ok(0)
 }
@@ -387,26 +384,18 @@ pub fn setpriority(a: &Args) -> Result<i64> {
     if targets.is_empty() {
         return Err(Errno::ESRCH);
     }
+    let cred = current().cred();
     for p in targets {
-        if !may_schedule(&p) {
+        // Process 1 and those that have ended have no thread: they are nobody's.
+        if !p.any_thread().map_or(cred.has(Cap::SysNice), |t| cred.may_schedule(&t.cred())) {
             return Err(Errno::EPERM);
         }
-        if new < p.nice.load(Ordering::Relaxed) as i32 && !current().cred().has(Cap::SysNice) {
+        if new < p.nice.load(Ordering::Relaxed) as i32 && !cred.has(Cap::SysNice) {
             return Err(Errno::EACCES);
         }
         p.nice.store(new as u32, Ordering::Relaxed);
     }
     Ok(0)
-}
-
-/// Whether the caller may say how `p` runs: its owner or CAP_SYS_NICE (set_one_prio_perm in kernel/sys.c).
-fn may_schedule(p: &Process) -> bool {
-    let cred = current().cred();
-    cred.has(Cap::SysNice)
-        || p.any_thread().is_some_and(|t| {
-            let target = t.cred();
-            target.uid == cred.euid || target.euid == cred.euid
-        })
 }
 
 fn thread_exists(pid: i32) -> Result<()> {
@@ -457,13 +446,13 @@ pub fn sched_setaffinity(a: &Args) -> Result<i64> {
     if wanted.is_empty() {
         return Err(Errno::EINVAL);
     }
-    if !with_thread(a.int(0), |t| may_schedule(&t.process))? {
-        return Err(Errno::EPERM);
-    }
     let all = wanted.len() == cpus || wanted.iter().any(|c| *c >= 64);
     let chosen = if all { 0 } else { wanted.iter().fold(0, |m, c| m | 1u64 << c) };
-    with_thread(a.int(0), |t| t.affinity.store(chosen, Ordering::Relaxed))?;
-    Ok(0)
+    let cred = current().cred();
+    with_thread(a.int(0), |t| {
+        let may = cred.may_schedule(&t.cred());
+        may.then(|| t.affinity.store(chosen, Ordering::Relaxed)).map(|()| 0).ok_or(Errno::EPERM)
+    })?
 }
 
 /// As [`thread_exists`], for the calls that refuse negative numbers as such.

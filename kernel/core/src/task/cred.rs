@@ -97,4 +97,10 @@ impl Cred {
     pub fn may_signal(&self, target: &Cred) -> bool {
         self.has(Cap::Kill) || [self.uid, self.euid].iter().any(|u| *u == target.uid || *u == target.suid)
     }
+
+    /// Whether the holder may say how a process with `target` runs (set_one_prio_perm in kernel/sys.c).
+    #[must_use]
+    pub fn may_schedule(&self, target: &Cred) -> bool {
+        self.has(Cap::SysNice) || self.euid == target.uid || self.euid == target.euid
+    }
 }

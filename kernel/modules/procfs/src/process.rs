@@ -33,14 +33,17 @@ impl Who {
         host::thread::current_if_any::<Thread>().is_some_and(|t| t.process.pid == self.pid)
     }
 
-    /// The process, for what only those may read who may look into it (__ptrace_may_access).
-    pub fn looked_into(&self) -> Result<Arc<Process>> {
+    /// `EACCES` for who may not look into the process (__ptrace_may_access).
+    pub fn may_look(&self) -> Result<()> {
         let c = current().cred();
-        if self.is_caller() || c.fsuid == self.owner().0 || c.has(Cap::SysPtrace) {
-            self.process()
-        } else {
-            Err(Errno::EACCES)
-        }
+        let may = self.is_caller() || c.fsuid == self.owner().0 || c.has(Cap::SysPtrace);
+        may.then_some(()).ok_or(Errno::EACCES)
+    }
+
+    /// The process, for what only those may read who may look into it.
+    pub fn looked_into(&self) -> Result<Arc<Process>> {
+        self.may_look()?;
+        self.process()
     }
 
     pub fn process(&self) -> Result<Arc<Process>> {
@@ -181,23 +184,18 @@ impl Dir {
     }
 }
 
-/// A magic link to a place; who may not look into the process may not follow it (its own may: __ptrace_may_access).
+/// A magic link to a place; who may not look into the process may not follow it.
 fn place(who: Who, id: Id, get: impl Fn() -> Result<Path> + Send + Sync + Clone + 'static) -> Arc<dyn Inode> {
-    let owner = id.uid;
     let text = get.clone();
-    let may = move || {
-        let c = current().cred();
-        if who.is_caller() || c.fsuid == owner || c.has(Cap::SysPtrace) { Ok(()) } else { Err(Errno::EACCES) }
-    };
     Link::magic(
         id,
         0,
         move || {
-            may()?;
+            who.may_look()?;
             Ok(text()?.display())
         },
         move || {
-            may()?;
+            who.may_look()?;
             get()
         },
     )

@@ -41,12 +41,9 @@ fn line(mut v: Vec<u8>) -> Vec<u8> {
 }
 
 fn filesystems() -> Result<Vec<u8>> {
-    let mut names: Vec<&[u8]> = alloc::vec![b"sysfs", b"tmpfs", b"proc", b"devpts", b"overlay"];
-    for k in mount::fs_kinds() {
-        if !names.contains(&k) {
-            names.push(k);
-        }
-    }
+    let mut names = mount::fs_kinds();
+    // Boot's to mount, not mount(2)'s.
+    names.extend([&b"devpts"[..], b"overlay"]);
     Ok(names.iter().flat_map(|n| [b"nodev\t", *n, b"\n"].concat()).collect())
 }
 
@@ -61,11 +58,9 @@ fn loadavg() -> Result<Vec<u8>> {
 }
 
 fn meminfo() -> Result<Vec<u8>> {
-    let (total, free) = ram::usage();
-    let (total, files_free) = (total * 4, free * 4);
+    let m = procinfo::memory();
+    let (total, files, free) = (m.total / 1024, m.files / 1024, m.free / 1024);
     let anon = hooks().anon_bytes() / 1024;
-    let files = total - files_free;
-    let free = files_free.saturating_sub(anon);
     let mut out = String::new();
     for (name, kib) in [
         ("MemTotal", total),

@@ -37,17 +37,21 @@ impl Builder {
     }
 }
 
+fn cpus() -> u32 {
+    procinfo::system(|s| s.cpus).max(1)
+}
+
 /// `0-3`, or `0` for one processor.
 fn range() -> String {
-    match procinfo::system(|s| s.cpus) {
-        0 | 1 => String::from("0\n"),
+    match cpus() {
+        1 => String::from("0\n"),
         n => format!("0-{}\n", n - 1),
     }
 }
 
 /// A bitmap of processors as bitmap_print_to_pagebuf writes it: groups of 32 from the highest (lib/bitmap-str.c).
 fn mask(bits: impl Iterator<Item = u32>) -> String {
-    let width = procinfo::system(|s| s.cpus).max(1);
+    let width = cpus();
     let mut words = alloc::vec![0u32; width.div_ceil(32) as usize];
     for n in bits {
         words[(n / 32) as usize] |= 1 << (n % 32);
@@ -58,14 +62,13 @@ fn mask(bits: impl Iterator<Item = u32>) -> String {
 }
 
 fn all() -> String {
-    mask(0..procinfo::system(|s| s.cpus).max(1))
+    mask(0..cpus())
 }
 
 fn node_meminfo() -> String {
-    let (total, free) = core_::ram::usage();
-    let (total, free) = (total * 4, free.saturating_sub(procinfo::hooks().anon_bytes() / 4096) * 4);
-    let line = |name: &str, kib: u64| format!("Node 0 {name:<16}{kib:>8} kB\n");
-    line("MemTotal:", total) + &line("MemFree:", free) + &line("MemUsed:", total - free)
+    let m = procinfo::memory();
+    let line = |name: &str, bytes: u64| format!("Node 0 {name:<16}{:>8} kB\n", bytes / 1024);
+    line("MemTotal:", m.total) + &line("MemFree:", m.free) + &line("MemUsed:", m.total - m.free)
 }
 
 impl SysFs {
@@ -73,10 +76,9 @@ impl SysFs {
     pub fn new() -> Arc<SysFs> {
         let dev = anon_dev();
         let mut b = Builder { dev, next: 0 };
-        let cpus = procinfo::system(|s| s.cpus).max(1);
-        let names: Vec<String> = (0..cpus).map(|n| format!("cpu{n}")).collect();
+        let names: Vec<String> = (0..cpus()).map(|n| format!("cpu{n}")).collect();
         let mut cpu: Vec<(&str, Arc<dyn Inode>)> = Vec::new();
-        for (n, name) in (0..cpus).zip(&names) {
+        for (n, name) in (0..cpus()).zip(&names) {
             let zero = || String::from("0\n");
             let mut topology = alloc::vec![
                 ("core_id", b.text(move || format!("{n}\n"))),
@@ -102,7 +104,7 @@ impl SysFs {
         for name in ["online", "possible", "present"] {
             cpu.push((name, b.text(range)));
         }
-        let max = b.text(|| format!("{}\n", procinfo::system(|s| s.cpus).max(1) - 1));
+        let max = b.text(|| format!("{}\n", cpus() - 1));
         cpu.push(("kernel_max", max));
         let cpu = b.dir(cpu);
         let node0 = alloc::vec![

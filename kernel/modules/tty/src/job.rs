@@ -16,10 +16,9 @@ fn tty_of_session(s: &Session) -> Option<Arc<Tty>> {
 /// Device number (as stat(2) packs it) of a session's controlling terminal, and its foreground process group (0 for none).
 #[must_use]
 pub fn shown(s: &Session) -> Option<(u64, u32)> {
-    const UNIX98_PTY_SLAVE_MAJOR: u64 = 136;
     let tty = tty_of_session(s)?;
-    let (minor, pgrp) = (u64::from(tty.index()), tty.state.lock().pgrp);
-    Some((minor & 0xff | UNIX98_PTY_SLAVE_MAJOR << 8 | (minor & !0xff) << 12, pgrp))
+    let pgrp = tty.state.lock().pgrp;
+    Some((tty.device(), pgrp))
 }
 
 /// The calling process's controlling terminal.

@@ -47,6 +47,11 @@ pub(super) fn tty_of(file: &File) -> Option<&Slave> {
 }
 
 impl Tty {
+    /// The slave's device number.
+    pub(super) fn device(&self) -> u64 {
+        vfs::makedev(PTS_MAJOR, self.index)
+    }
+
     /// Opens the slave side.
     ///
     /// # Errors
@@ -73,7 +78,7 @@ impl Tty {
     pub(super) fn place(&self) -> Option<vfs::Path> {
         let p = vfs::lookup(alloc::format!("/dev/pts/{}", self.index).as_bytes(), false).ok()?;
         let a = p.inode().ok()?.attr().ok()?;
-        (a.mode & vfs::kind::MASK == vfs::kind::CHAR && a.rdev == vfs::makedev(PTS_MAJOR, self.index)).then_some(p)
+        (a.mode & vfs::kind::MASK == vfs::kind::CHAR && a.rdev == self.device()).then_some(p)
     }
 }
 

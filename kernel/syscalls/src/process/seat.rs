@@ -20,7 +20,7 @@ use core_::signal::sig;
 use core_::task::{Exit, Thread};
 use core_::time::{Expire, Timer};
 use core_::{Mutex, Result};
-use host::sync::Once;
+use host::sync::{Once, Parker};
 use trap::thread::Kind;
 
 /// So many blank processes wait.
@@ -34,8 +34,8 @@ static READY: Mutex<Vec<u32>> = host::sync::mutex(Vec::new());
 static WANTED: Mutex<Vec<u32>> = host::sync::mutex(Vec::new());
 /// How many places have been asked for, up to the first that makes it worth while to have some ready.
 static ASKED: AtomicU32 = AtomicU32::new(0);
-/// What a waiting process sleeps on, by slot: 1 when its program has come.
-static CALLED: [AtomicU32; abi::layout::MAX_SLOTS] = [const { AtomicU32::new(0) }; abi::layout::MAX_SLOTS];
+/// Where a waiting process sleeps until its program has come, by slot.
+static BEDS: [Parker; abi::layout::MAX_SLOTS] = [const { Parker::new() }; abi::layout::MAX_SLOTS];
 /// What calls the supervisor: a timer that is always due.
 static BELL: Mutex<Option<(Timer, Arc<Courier>)>> = host::sync::mutex(None);
 
@@ -73,24 +73,21 @@ impl Seat {
         self.slot
     }
 
-    fn put(&self, thread: Arc<Thread>, program: Program) {
+    /// Puts the program where its process looks for it; true where that waits, and runs it from now on.
+    fn put(&self, thread: Arc<Thread>, program: Program) -> bool {
         host::thread::set_current(self.slot, thread.clone());
         MAILBOX.lock().insert(self.slot, (thread, program));
-    }
-
-    fn call(&self) {
-        let word = &CALLED[self.slot as usize];
-        word.store(1, Ordering::SeqCst);
-        host::thread::count_host_call();
-        host::sync::futex_wake(word, 1);
+        if self.waiting {
+            BEDS[self.slot as usize].unpark();
+        }
+        self.waiting
     }
 
     /// `thread` runs `program` here from now on, perhaps before this returns. Called by guest threads: where nobody waits, the
     /// supervisor makes the process.
     pub fn send(self, thread: Arc<Thread>, program: Program) {
-        self.put(thread, program);
-        if self.waiting {
-            return self.call();
+        if self.put(thread, program) {
+            return;
         }
         WANTED.lock().push(self.slot);
         let mut bell = BELL.lock();
@@ -99,20 +96,11 @@ impl Seat {
         timer.arm(1, target);
     }
 
-    /// As [`Seat::send`], called by the supervisor.
-    ///
-    /// # Errors
-    /// The host's; the seat is given back.
-    pub fn start(self, thread: Arc<Thread>, program: Program) -> Result<()> {
-        self.put(thread, program);
-        if self.waiting {
-            self.call();
-            return Ok(());
+    /// As [`Seat::send`], called by the supervisor, which makes the process itself.
+    pub fn start(self, thread: Arc<Thread>, program: Program) {
+        if !self.put(thread, program) {
+            make(self.slot);
         }
-        trap::thread::spawn(Kind::FirstProcess, self.slot, arrive).inspect_err(|_| {
-            MAILBOX.lock().remove(&self.slot);
-            trap::thread::free_slot(self.slot);
-        })
     }
 }
 
@@ -121,16 +109,19 @@ struct Courier;
 impl Expire for Courier {
     fn expire(&self, _now: u64) {
         let slots = core::mem::take(&mut *WANTED.lock());
-        for slot in slots {
-            if trap::thread::spawn(Kind::FirstProcess, slot, arrive).is_err() {
-                lost(slot);
-            }
-        }
+        slots.into_iter().for_each(make);
         top_up();
     }
 }
 
-/// The process of `slot` will never run its program. Its parent has been told that it runs: it ends as if killed.
+/// Makes the process of `slot`, whose program is there.
+fn make(slot: u32) {
+    if trap::thread::spawn(Kind::FirstProcess, slot, arrive).is_err() {
+        lost(slot);
+    }
+}
+
+/// The process of `slot` will never run its program. Who started it has been told that it runs: it ends as if killed.
 fn lost(slot: u32) {
     let work = MAILBOX.lock().remove(&slot);
     trap::thread::free_slot(slot);
@@ -148,7 +139,6 @@ pub fn top_up() {
     }
     while READY.lock().len() < WAITING {
         let Ok(slot) = trap::thread::alloc_slot() else { return };
-        CALLED[slot as usize].store(0, Ordering::SeqCst);
         // Whoever waits for the end of the slot's last thread (execve) must see that the slot is another's.
         host::thread::clear_current::<Thread>(slot);
         // Without a spare one the next program's process is made when it is needed.
@@ -177,18 +167,16 @@ extern "C" fn arrive(slot: u64) -> ! {
         trap::thread::start(slot, true);
     }
     trap::context::current().reset();
-    let mut warm = false;
-    let (thread, program) = loop {
-        let work = MAILBOX.lock().remove(&slot);
-        if let Some(work) = work {
-            break work;
+    let mail = || MAILBOX.lock().remove(&slot);
+    let (thread, program) = mail().unwrap_or_else(|| {
+        WARM_UP.get().inspect(|f| f(slot));
+        loop {
+            if let Some(work) = mail() {
+                return work;
+            }
+            BEDS[slot as usize].park(None);
         }
-        if !core::mem::replace(&mut warm, true) {
-            WARM_UP.get().inspect(|f| f(slot));
-            continue;
-        }
-        host::sync::futex_wait(&CALLED[slot as usize], 0, None);
-    };
+    });
     exec::adopt(&thread, slot, &program);
     drop((thread, program));
     trap::thread::entry()(u64::from(slot))
