@@ -84,6 +84,46 @@ static void tests(void) {
                    printf("queued %d, then %s\n", n, strerrorname_np(errno));
                    SHOW(kill(getpid(), SIGUSR1)); // standard signals always get through
                }));
+    say_status("processes", CHILD({
+                   SHOW(set(RLIMIT_NPROC, 3, 3));
+                   pid_t root = fork();  // root may have as many as it likes
+                   if (!root) _exit(0);
+                   say_status("root's", wait_for(root));
+                   SHOW(setresuid(54321, 54321, 54321));
+                   pid_t kids[5];
+                   int n = 0;
+                   for (pid_t kid; n < 5 && (kid = fork()) >= 0; n++) {
+                       if (!kid) {
+                           pause();
+                           _exit(0);
+                       }
+                       kids[n] = kid;
+                   }
+                   printf("%d children, then %s\n", n, strerrorname_np(errno));
+                   kill(kids[0], SIGKILL);
+                   siginfo_t si;
+                   SHOW(waitid(P_PID, kids[0], &si, WEXITED | WNOWAIT));
+                   SHOW(si.si_uid);
+                   SHOW(fork() < 0);  // it counts until somebody waits for it
+                   wait_for(kids[0]);
+                   kids[0] = fork();
+                   if (!kids[0]) _exit(7);
+                   say_status("room again", wait_for(kids[0]));
+                   kill(kids[1], SIGKILL);
+                   wait_for(kids[1]);
+               }));
+    say_status("processes at execve", CHILD({
+                   SHOW(set(RLIMIT_NPROC, 0, 0));
+                   SHOW(setresuid(54322, 54322, 54322));
+                   execl("/bin/true", "true", NULL);
+                   SHOW(errno);
+                   SHOW(fork());
+               }));
+    say_status("processes at execve, before there are too many", CHILD({
+                   SHOW(setresuid(54322, 54322, 54322));
+                   SHOW(set(RLIMIT_NPROC, 0, 0));
+                   execl("/bin/true", "true", NULL);
+               }));
     // Who may raise what.
     say_status("lower", CHILD({
                    SHOW(set(RLIMIT_CORE, 0, 100));

@@ -103,6 +103,7 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), Failure> {
         maker: 1,
         pgid: 0,
         session: None,
+        cred: cred.clone(),
         sighand: Arc::new(SigHand::new([Action::default(); 64])),
         mm: None,
         rlimits: default_rlimits(u64::from(boot.max_files), u64::from(boot.pids_max)),

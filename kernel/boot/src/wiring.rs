@@ -164,6 +164,7 @@ impl ProcInfo for Processes {
             text: pages(i.code_end.saturating_sub(i.code_start)),
             data: pages(i.brk.saturating_sub(i.brk_start)),
             stack: pages(i.stack_high.saturating_sub(i.stack_low)),
+            locked_kib: s.locked() / 1024,
             start_code: i.code_start,
             end_code: i.code_end,
             start_stack: i.stack_start,

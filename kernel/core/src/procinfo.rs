@@ -13,6 +13,8 @@ pub struct MemInfo {
     pub text: u64,
     pub data: u64,
     pub stack: u64,
+    /// Locked memory in KiB (mlock(2)).
+    pub locked_kib: u64,
     /// Start and end of code, start of the stack, program break: addresses.
     pub start_code: u64,
     pub end_code: u64,

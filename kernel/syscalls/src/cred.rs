@@ -18,6 +18,10 @@ fn change(f: impl FnOnce(&mut Cred) -> Result<()>) -> Result<i64> {
     if (new.euid, new.egid, new.fsuid, new.fsgid) != (old.euid, old.egid, old.fsuid, old.fsgid) {
         me.process.dumpable.store(false, core::sync::atomic::Ordering::Relaxed);
     }
+    if new.uid != old.uid {
+        let over = core_::task::over_user_limit(&me.process, &new, 0);
+        me.over_user_limit.store(over, core::sync::atomic::Ordering::Relaxed);
+    }
     me.set_cred(Arc::new(new));
     Ok(0)
 }

@@ -67,9 +67,14 @@ pub fn mincore(a: &Args) -> Result<i64> {
     Ok(0)
 }
 
-/// mlock(2), munlock(2), mlock2(2): the range is checked; host memory is never swapped for a guest's sake nor pinned.
+/// mlock(2).
 pub fn mlock(a: &Args) -> Result<i64> {
-    mm()?.check_covered(a.u64(0), a.u64(1)).map(|()| 0)
+    mm()?.lock(a.u64(0), a.u64(1)).map(|()| 0)
+}
+
+/// munlock(2).
+pub fn munlock(a: &Args) -> Result<i64> {
+    mm()?.unlock(a.u64(0), a.u64(1)).map(|()| 0)
 }
 
 /// mlock2(2).
@@ -78,16 +83,24 @@ pub fn mlock2(a: &Args) -> Result<i64> {
     if a.u32(2) & !ONFAULT != 0 {
         return Err(Errno::EINVAL);
     }
-    mm()?.check_covered(a.u64(0), a.u64(1)).map(|()| 0)
+    mlock(a)
 }
 
 /// mlockall(2).
 pub fn mlockall(a: &Args) -> Result<i64> {
-    if a.u32(0) == 0 || a.u32(0) & !7 != 0 { Err(Errno::EINVAL) } else { Ok(0) }
+    const CURRENT: u32 = 1;
+    const FUTURE: u32 = 2;
+    const ONFAULT: u32 = 4;
+    let flags = a.u32(0);
+    if flags & !(CURRENT | FUTURE | ONFAULT) != 0 || flags & (CURRENT | FUTURE) == 0 {
+        return Err(Errno::EINVAL);
+    }
+    mm()?.lock_all(flags & CURRENT != 0, flags & FUTURE != 0).map(|()| 0)
 }
 
 /// munlockall(2).
 pub fn munlockall(_: &Args) -> Result<i64> {
+    mm()?.unlock_all();
     Ok(0)
 }
 

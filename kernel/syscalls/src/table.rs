@@ -213,7 +213,7 @@ table! {
     147 sched_get_priority_min(policy: Int) crate::misc::sched_get_priority_min Partial "kept; the host schedules";
     148 sched_rr_get_interval(pid: Pid, tp: Ptr) crate::misc::sched_rr_get_interval Partial "kept; the host schedules";
     149 mlock(addr: Hex, len: Size) crate::mm::mlock Full "";
-    150 munlock(addr: Hex, len: Size) crate::mm::mlock Full "";
+    150 munlock(addr: Hex, len: Size) crate::mm::munlock Full "";
     151 mlockall(flags: Hex) crate::mm::mlockall Full "";
     152 munlockall() crate::mm::munlockall Full "";
     153 vhangup() missing Missing "";

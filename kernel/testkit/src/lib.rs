@@ -74,6 +74,7 @@ pub fn process() -> Arc<Process> {
         pending: core_::Mutex::new(Pending::default()),
         report: AtomicU32::new(0),
         exit_signal: AtomicU32::new(17),
+        cred: core_::Mutex::new(Arc::new(Cred::user(0, 0, Vec::new()))),
         rlimits: core_::Mutex::new(limits),
         start_ns: 0,
         usage: core_::Mutex::new(Usage::default()),

@@ -1,6 +1,6 @@
 //! madvise and other calls that leave the areas as they are.
 
-use super::map::{page_up, range};
+use super::map::range;
 use super::{Mm, spaces};
 use crate::{Errno, Result};
 use abi::layout::PAGE;
@@ -19,19 +19,33 @@ impl Mm {
         if matches!(advice, 100 | 101) {
             return Err(Errno::EPERM);
         }
+        const DONTNEED: u32 = 4;
+        const FREE: u32 = 8;
+        if matches!(advice, DONTNEED | FREE) && self.space.lock().locked_in(start, end) > 0 {
+            return Err(Errno::EINVAL);
+        }
         spaces::mmu().advise(self, start, end, advice)
     }
 
     /// msync(2).
     ///
     /// # Errors
-    /// `EINVAL`, `ENOMEM`.
+    /// `EINVAL`, `ENOMEM`; `EBUSY` where locked memory is to be invalidated.
     pub fn msync(&self, addr: u64, len: u64, flags: u32) -> Result<()> {
         if flags & !7 != 0 || flags & 5 == 5 {
             return Err(Errno::EINVAL);
         }
         let (start, end) = range(addr, len, Errno::ENOMEM)?;
-        if self.space.lock().areas.covered(start, end) { Ok(()) } else { Err(Errno::ENOMEM) }?;
+        {
+            const INVALIDATE: u32 = 2;
+            let s = self.space.lock();
+            if flags & INVALIDATE != 0 && s.locked_in(start, end) > 0 {
+                return Err(Errno::EBUSY);
+            }
+            if !s.areas.covered(start, end) {
+                return Err(Errno::ENOMEM);
+            }
+        }
         if start == end { Ok(()) } else { spaces::mmu().sync(self, start, end, flags) }
     }
 
@@ -54,15 +68,5 @@ impl Mm {
             at += pages * PAGE;
         }
         Ok(())
-    }
-
-    /// mlock(2): checks the range; host memory is not pinned for a guest.
-    ///
-    /// # Errors
-    /// `ENOMEM` for a hole.
-    pub fn check_covered(&self, addr: u64, len: u64) -> Result<()> {
-        let start = addr & !(PAGE - 1);
-        let end = addr.checked_add(len).and_then(page_up).ok_or(Errno::EINVAL)?;
-        if self.space.lock().areas.covered(start, end) { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 }

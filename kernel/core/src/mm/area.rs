@@ -289,11 +289,15 @@ impl Area {
 
     /// Sets or clears a flag on all that is in `[start, end)`.
     pub fn mark(&mut self, start: u64, end: u64, bit: u32, on: bool) {
+        if start >= end {
+            return;
+        }
         self.split(start);
         self.split(end);
         for (_, v) in self.tree.range_mut(start..end) {
             v.flags = if on { v.flags | bit } else { v.flags & !bit };
         }
+        self.join_all(start, end);
     }
 
     /// Takes out what a forked child does not get: the host has left it out of the copy.
@@ -348,22 +352,23 @@ impl Area {
         // A heap that grows: the boundary between two areas moves.
         self.split(start);
         self.split(end);
-        let mut n = 0;
         for (s, v) in self.tree.range_mut(start..end) {
             v.prot = prot;
-            n += 1;
             if v.flags & flag::ACCOUNT == 0 && accountable(prot, v.flags) {
                 v.flags |= flag::ACCOUNT;
                 self.charged += v.end - s;
                 COMMITTED.fetch_add(v.end - s, Ordering::Relaxed);
             }
         }
+        self.join_all(start, end);
+    }
+
+    /// Joins what is alike in `[start, end)` and at its ends.
+    fn join_all(&mut self, start: u64, end: u64) {
         self.join(end);
-        if n > 1 {
-            let inner: Vec<u64> = self.tree.range(start + 1..end).map(|(s, _)| *s).collect();
-            for k in inner {
-                self.join(k);
-            }
+        let inner: Vec<u64> = self.tree.range(start + 1..end).map(|(s, _)| *s).collect();
+        for k in inner {
+            self.join(k);
         }
         self.join(start);
     }

@@ -1,7 +1,7 @@
 //! mmap and its relatives.
 
 use super::spaces::{self, Move, Request};
-use super::{Area, Mm, Space, Vma, flag};
+use super::{Area, Mm, Space, Vma, flag, lock};
 use crate::file::File;
 use crate::task::rlimit;
 use crate::{Errno, Result};
@@ -94,8 +94,16 @@ impl Mm {
         // A page that nobody touches takes no frame of the memory file.
         let lazy = lazy || (spaces::mmu().pages_are_frames() && file.is_none() && !shared && flags & NORESERVE != 0);
         self.check_limits(len, if lazy { 0 } else { prot }, flags)?;
+        let lock = self.lock_of_new() | flags & LOCKED;
+        if lock != 0 {
+            lock::check_new(&self.space.lock(), flags, len)?;
+        }
         let flags = flags | if lazy { LAZY } else { 0 };
-        spaces::mmu().map(self, Request { hint, len, prot, flags, file, off })
+        let at = spaces::mmu().map(self, Request { hint, len, prot, flags, file, off })?;
+        if lock != 0 {
+            self.space.lock().areas.mark(at, at + len, LOCKED, true);
+        }
+        Ok(at)
     }
 
     /// Refuses more than the VM may commit, or more than RLIMIT_AS.
@@ -176,18 +184,21 @@ impl Mm {
         if new > old {
             let len = new - old;
             let prot = flag::PROT_READ | flag::PROT_WRITE;
-            let flags = flag::PRIVATE | flag::ANONYMOUS;
+            let lock = self.lock_of_new();
             if want - start > data_limit
                 || check_address_space(s.areas.total(), len).is_err()
                 || super::check_commit(len).is_err()
+                || lock::check_growth(&s, lock, len).is_err()
                 || !host::mem::mappable(old, len)
                 || !s.areas.free(old, new)
             {
                 return cur;
             }
+            let flags = flag::PRIVATE | flag::ANONYMOUS;
             if spaces::mmu().grow(old, len, prot, flags).is_err() {
                 return cur;
             }
+            let flags = flags | lock;
             s.areas.insert(
                 old,
                 Vma { end: new, prot, flags, mapping: None, offset: 0, partial: false, patched: false, shared: None },
@@ -234,6 +245,7 @@ impl Mm {
         if v.flags & flag::ACCOUNT != 0 {
             super::check_commit(new_len.saturating_sub(end - start))?;
         }
+        lock::check_growth(&s, v.flags, new_len.saturating_sub(end - start))?;
         let piece = Vma { end: 0, offset: v.offset + (start - vstart), ..v.clone() };
         spaces::mmu().remap(self, &mut s, Move { from: (start, end), new_len, flags, to: new, piece })
     }

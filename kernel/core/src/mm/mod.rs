@@ -7,6 +7,7 @@ mod advice;
 mod area;
 mod cut;
 mod fault;
+mod lock;
 mod map;
 mod over;
 mod show;
@@ -101,6 +102,8 @@ pub struct Mm {
     cuts: Mutex<Vec<(usize, u64)>>,
     /// Identity, for private futexes and the like.
     pub id: u64,
+    /// What is mapped from now on is locked (mlockall(2), MCL_FUTURE).
+    lock_new: AtomicBool,
     /// The program lies where the jump table belongs: no text of this address space is patched, all its calls trap.
     pub(crate) over_table: AtomicBool,
 }
@@ -176,10 +179,11 @@ impl Mm {
             toggles: toggle::Toggles::default(),
         };
         copy.areas.drop_unforked();
+        copy.areas.mark(0, u64::MAX, flag::LOCKED, false);
         let cuts = Mutex::new(self.cuts.lock().clone());
         let over_table = AtomicBool::new(self.lies_over_table());
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Ok((Arc::new(Mm { space: Mutex::new(copy), id, over_table, cuts }), s))
+        Ok((Arc::new(Mm { space: Mutex::new(copy), id, over_table, cuts, ..Mm::default() }), s))
     }
 
     /// The running program's file.

@@ -1,11 +1,11 @@
 //! Birth and death of processes, as far as it is bookkeeping; host threads are `syscalls::process`'s.
 
 use super::process::{Relations, rlimit};
-use super::{Exit, Process, Rlimit, Session, State, TREE, Thread, Usage};
+use super::{Cap, Cred, Exit, Process, Rlimit, Session, State, TREE, Thread, Usage};
 use crate::mm::Mm;
 use crate::signal::{self, Action, SigHand, SigInfo, code, sig};
 use crate::wait::WaitQueue;
-use crate::{Mutex, Result};
+use crate::{Errno, Mutex, Result};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -19,6 +19,7 @@ pub struct Template {
     pub pgid: u32,
     pub session: Option<Arc<Session>>,
     pub sighand: Arc<SigHand>,
+    pub cred: Arc<Cred>,
     pub mm: Option<Arc<Mm>>,
     pub rlimits: [Rlimit; rlimit::COUNT],
     pub exit_signal: u32,
@@ -75,6 +76,7 @@ pub fn new_process(t: Template) -> Result<Arc<Process>> {
         pending: Mutex::default(),
         report: AtomicU32::new(0),
         exit_signal: AtomicU32::new(t.exit_signal),
+        cred: Mutex::new(t.cred),
         rlimits: Mutex::new(t.rlimits),
         start_ns: host::time::monotonic_ns(),
         usage: Mutex::default(),
@@ -110,6 +112,7 @@ pub fn init_process() -> Result<Arc<Process>> {
         pgid: 1,
         session: None,
         sighand: Arc::new(SigHand::new(ignore)),
+        cred: Arc::new(Cred::user(0, 0, Vec::new())),
         mm: None,
         rlimits: default_rlimits(1024, 4096),
         exit_signal: sig::CHLD,
@@ -118,6 +121,29 @@ pub fn init_process() -> Result<Arc<Process>> {
         nice: 0,
         pid: None,
     })
+}
+
+/// Whether the user that `cred` says has more threads than RLIMIT_NPROC of `p` allows, once there are `more` (getrlimit(2)).
+#[must_use]
+pub fn over_user_limit(p: &Process, cred: &Cred, more: u64) -> bool {
+    if cred.uid == 0 {
+        return false;
+    }
+    let limit = p.rlimit(rlimit::NPROC);
+    let tree = TREE.lock();
+    // A user can not have more than there are: where the limit is the VM's own, nothing is counted.
+    tree.thread_count() as u64 + more > limit && tree.threads_of(cred.uid) as u64 + more > limit
+}
+
+/// Whether a thread with `cred` may make one more thread or process.
+///
+/// # Errors
+/// `EAGAIN` at RLIMIT_NPROC.
+pub fn check_user_limit(p: &Process, cred: &Cred) -> Result<()> {
+    if !cred.has(Cap::SysResource) && !cred.has(Cap::SysAdmin) && over_user_limit(p, cred, 1) {
+        return Err(Errno::EAGAIN);
+    }
+    Ok(())
 }
 
 /// Puts a thread into its process and the tree.
@@ -271,7 +297,7 @@ fn tell_parent(p: &Arc<Process>, parent: &Arc<Process>, status: Exit) {
     if signo != 0 && !(auto && act.handler == Action::IGN) && parent.pid != 1 {
         let (c, st) = exit_code(status);
         let u = *p.usage.lock();
-        let uid = 0;
+        let uid = p.cred.lock().uid;
         let tick = |us: u64| us / 10_000;
         let mut info = SigInfo::child(c, p.pid, uid, st, tick(u.utime_us), tick(u.stime_us));
         info.signo = signo;

@@ -1,6 +1,6 @@
 //! A guest process.
 
-use super::{Session, Thread};
+use super::{Cred, Session, Thread};
 use crate::Mutex;
 use crate::signal::{Pending, SigHand};
 use crate::wait::WaitQueue;
@@ -148,6 +148,8 @@ pub struct Process {
     /// A change of state that wait(2) has not reported: 0, or an encoded stop/continue status.
     pub report: AtomicU32,
     pub exit_signal: AtomicU32,
+    /// Whose the process is, also when it has no thread any more: what a thread of it took last.
+    pub cred: Mutex<Arc<Cred>>,
     pub rlimits: Mutex<[Rlimit; rlimit::COUNT]>,
     pub start_ns: u64,
     /// Of threads that have ended.

@@ -73,6 +73,8 @@ pub struct Thread {
     /// Something to do before the next return to the application: a signal, the end, a stop.
     pub work: AtomicBool,
     pub dead: AtomicBool,
+    /// It became a user who had too many threads already: the next execve fails where that is still so (RLIMIT_NPROC).
+    pub over_user_limit: AtomicBool,
     /// This thread is a vfork child that runs on its parent's host thread.
     pub borrowed: AtomicBool,
     /// For the first moments of a clone's child: FS base to set (`u64::MAX`: keep), where to store its tid (0: nowhere).
@@ -122,6 +124,7 @@ impl Thread {
             restart: Mutex::new(Restart::None),
             work: AtomicBool::new(false),
             dead: AtomicBool::new(false),
+            over_user_limit: AtomicBool::new(false),
             borrowed: AtomicBool::new(false),
             start_fs: AtomicU64::new(u64::MAX),
             start_settid: AtomicU64::new(0),
@@ -160,6 +163,7 @@ impl Thread {
 
     pub fn set_cred(&self, cred: Arc<Cred>) {
         self.own_cred.clear();
+        *self.process.cred.lock() = cred.clone();
         *self.cred.lock() = cred;
     }
 

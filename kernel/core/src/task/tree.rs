@@ -93,6 +93,13 @@ impl Tree {
         self.threads.len()
     }
 
+    /// How many threads the processes of real user `uid` have; one that is not waited for counts as one.
+    #[must_use]
+    pub fn threads_of(&self, uid: u32) -> usize {
+        let of = self.processes.values().filter(|p| p.cred.lock().uid == uid);
+        of.map(|p| p.threads.lock().len().max(1)).sum()
+    }
+
     /// The process with this pid (zombies too).
     #[must_use]
     pub fn process(&self, pid: u32) -> Option<Arc<Process>> {

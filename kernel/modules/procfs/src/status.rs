@@ -131,7 +131,7 @@ pub fn status(who: &Who) -> Result<Vec<u8>> {
         let m = hooks().mem(&p);
         let k = |pages: u64| pages * 4;
         let _ = writeln!(s, "VmPeak:\t{:>8} kB\nVmSize:\t{:>8} kB", k(m.size), k(m.size));
-        let _ = writeln!(s, "VmLck:\t       0 kB\nVmPin:\t       0 kB");
+        let _ = writeln!(s, "VmLck:\t{:>8} kB\nVmPin:\t       0 kB", m.locked_kib);
         let _ = writeln!(s, "VmHWM:\t{:>8} kB\nVmRSS:\t{:>8} kB", k(m.resident), k(m.resident));
         let anon = m.resident.saturating_sub(m.shared);
         let _ = writeln!(s, "RssAnon:\t{:>8} kB\nRssFile:\t{:>8} kB\nRssShmem:\t       0 kB", k(anon), k(m.shared));

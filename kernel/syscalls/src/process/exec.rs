@@ -54,6 +54,10 @@ fn exec(dirfd: Option<i32>, path: Vec<u8>, argv: u64, envp: u64, flags: u32) -> 
         return Err(Errno::EINVAL);
     }
     let me = current();
+    if me.over_user_limit.load(Ordering::Relaxed) && core_::task::over_user_limit(&me.process, &me.cred(), 0) {
+        return Err(Errno::EAGAIN);
+    }
+    me.over_user_limit.store(false, Ordering::Relaxed);
     let stack = me.process.rlimit(rlimit::STACK);
     let mut budget = 6 << 20;
     let mut argv = strings(argv, &mut budget)?;

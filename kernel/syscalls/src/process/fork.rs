@@ -203,6 +203,8 @@ fn clone_(r: Request) -> Result<i64> {
     if me.process.is_exiting() {
         return Err(Errno::ERESTARTNOINTR);
     }
+    core_::task::check_user_limit(&me.process, &me.cred())?;
+    me.over_user_limit.store(false, Ordering::Relaxed);
     let slot = trap::thread::alloc_slot().map_err(no_pid)?;
     match build(me, &r, slot) {
         Ok(child) => start(me, &r, child, vfork),
@@ -256,6 +258,7 @@ fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
             pgid: parent.pgid(),
             session: Some(parent.session()),
             sighand,
+            cred: me.cred(),
             mm,
             rlimits: *parent.rlimits.lock(),
             exit_signal: if r.flags & PARENT != 0 { parent.exit_signal.load(Ordering::Relaxed) } else { r.exit_signal },

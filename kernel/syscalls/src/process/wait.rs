@@ -167,7 +167,7 @@ pub fn waitid(a: &Args) -> Result<i64> {
     }
     if a.u64(2) != 0 {
         let bytes = match &found {
-            Some(f) => SigInfo::child(f.code, f.process.pid, 0, f.value, 0, 0).to_bytes(),
+            Some(f) => SigInfo::child(f.code, f.process.pid, f.process.cred.lock().uid, f.value, 0, 0).to_bytes(),
             None => [0; 128],
         };
         // Only the fields that waitid fills: signo, errno, code, pid, uid, status.

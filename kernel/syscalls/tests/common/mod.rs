@@ -109,6 +109,7 @@ fn process() -> Arc<Process> {
         maker: 0,
         pgid: 0,
         session: None,
+        cred: Arc::new(Cred::user(0, 0, Vec::new())),
         sighand: Arc::new(core_::signal::SigHand::new(actions)),
         mm: None,
         rlimits: default_rlimits(4096, 100),
