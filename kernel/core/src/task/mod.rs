@@ -9,6 +9,7 @@ mod life;
 mod process;
 mod thread;
 mod tree;
+mod watch;
 
 pub use cred::{ALL_CAPS, Cap, Cred};
 pub use life::{
@@ -18,6 +19,7 @@ pub use life::{
 pub use process::{Exit, Process, Relations, Rlimit, State, Usage, rlimit};
 pub use thread::{AltStack, Restart, Thread, my_cred, my_fs};
 pub use tree::{Session, TREE, Tree};
+pub use watch::{Event, tell, watch};
 
 /// The calling thread.
 #[inline(always)]
