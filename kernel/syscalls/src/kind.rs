@@ -14,11 +14,11 @@ pub enum Kind {
     Off,
     Hex,
     Ptr,
-    /// As `Ptr`; a call whose first argument it is gives back an address, too.
+    /// As `Ptr`. Where it is a call's first argument, so is the result.
     Addr,
     /// The address of a NUL-terminated string: a path or a name.
     Str,
-    /// An octal mode.
+    /// An octal mode. Where it is a call's first argument, so is the result.
     Mode,
     /// As `Mode`, and there only where the open flags in front of it make a file.
     CreateMode,
@@ -34,6 +34,8 @@ pub enum Kind {
     InOut(&'static Layout),
     /// Nothing that this call looks at; others come behind it.
     Unused,
+    /// No argument: the call's result has names.
+    Result(&'static Names),
 
     // In structures only:
     /// A structure at this place.
@@ -71,6 +73,7 @@ impl Kind {
             Kind::Out(_) => "out",
             Kind::InOut(_) => "in and out",
             Kind::Unused => "unused",
+            Kind::Result(_) => "result",
             Kind::Struct(_) => "struct",
             Kind::Chars => "chars",
             Kind::SigSet => "signal set",

@@ -1,7 +1,7 @@
 //! The names of flags and numbers, as strace spells them. The numbers are those of Linux's headers.
 
 use crate::kind::{Kind, Names, Value};
-use crate::layouts::{FLOCK, INT, PID, TIMESPEC, WINDOW_SIZE, WORD};
+use crate::layouts::{EPOLL_EVENT, FLOCK, INT, PID, TIMESPEC, WINDOW_SIZE, WORD};
 use abi::ioctl::*;
 use abi::linux::*;
 use abi::net::*;
@@ -81,12 +81,12 @@ pub static CLOEXEC: Names = bits("FD_", values![FD_CLOEXEC]);
 pub static FCNTL: Names = one(
     "F_",
     values! {
-        F_DUPFD [Int], F_GETFD [], F_SETFD [Named(CLOEXEC)], F_GETFL [], F_SETFL [Named(OPEN_FLAGS)],
+        F_DUPFD [Int], F_GETFD [Result(CLOEXEC)], F_SETFD [Named(CLOEXEC)], F_GETFL [Result(OPEN_FLAGS)], F_SETFL [Named(OPEN_FLAGS)],
         F_GETLK [InOut(FLOCK)], F_SETLK [In(FLOCK)], F_SETLKW [In(FLOCK)], F_SETOWN [Int], F_GETOWN [],
         F_SETSIG [Sig], F_GETSIG [], F_SETOWN_EX [Ptr], F_GETOWN_EX [Ptr], F_OFD_GETLK [InOut(FLOCK)],
         F_OFD_SETLK [In(FLOCK)], F_OFD_SETLKW [In(FLOCK)], F_SETLEASE [Named(LOCK_TYPE)], F_GETLEASE [],
         F_NOTIFY [Hex], F_DUPFD_CLOEXEC [Int], F_SETPIPE_SZ [Size], F_GETPIPE_SZ [], F_ADD_SEALS [Named(SEALS)],
-        F_GET_SEALS []
+        F_GET_SEALS [Result(SEALS)]
     },
 );
 pub static SEALS: Names =
@@ -155,7 +155,7 @@ pub static MAP_FLAGS: Names = both(
     },
 );
 pub static MREMAP: Names = bits("MREMAP_", values![MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP]);
-pub static MSYNC: Names = bits("MS_", values![MS_ASYNC, MS_INVALIDATE, MS_SYNC]);
+pub static MSYNC: Names = bits("MS_", values![MS_SYNC, MS_ASYNC, MS_INVALIDATE]);
 pub static MLOCKALL: Names = bits("MCL_", values![MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT]);
 pub static MADVISE: Names = one(
     "MADV_",
@@ -255,7 +255,12 @@ pub static TIMERFD_SET: Names = bits("TFD_TIMER_", values![TFD_TIMER_ABSTIME, TF
 pub static EVENTFD: Names = bits("EFD_", values![EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE]);
 pub static SIGNALFD: Names = bits("SFD_", values![SFD_CLOEXEC, SFD_NONBLOCK]);
 pub static EPOLL_FLAGS: Names = bits("EPOLL_", values![EPOLL_CLOEXEC]);
-pub static EPOLL_CTL: Names = one("EPOLL_CTL_", values![EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD]);
+pub static EPOLL_CTL: Names = one(
+    "EPOLL_CTL_",
+    values! {
+        EPOLL_CTL_ADD [Fd, In(EPOLL_EVENT)], EPOLL_CTL_DEL [Fd, Ptr], EPOLL_CTL_MOD [Fd, In(EPOLL_EVENT)]
+    },
+);
 pub static EPOLL_EVENTS: Names = bits(
     "EPOLL",
     values! {

@@ -300,7 +300,7 @@ table! {
     230 clock_nanosleep(clockid: Named(CLOCK), flags: Named(TIMER_FLAGS), req: In(TIMESPEC), rem: Ptr) crate::time::clock_nanosleep Full "";
     231 exit_group(status: Int) crate::process::exit::exit_group Full "";
     232 epoll_wait(epfd: Fd, events: Out(EPOLL_READY), maxevents: Int, timeout: Int) crate::epoll::epoll_wait Full "";
-    233 epoll_ctl(epfd: Fd, op: Named(EPOLL_CTL), fd: Fd, event: In(EPOLL_EVENT)) crate::epoll::epoll_ctl Full "";
+    233 epoll_ctl(epfd: Fd, op: Named(EPOLL_CTL), fd: Fd, event: Ptr) crate::epoll::epoll_ctl Full "";
     234 tgkill(tgid: Pid, tid: Pid, sig: Sig) crate::signal::tgkill Full "";
     235 utimes(path: Str, times: In(TIMEVALS)) attr::utimes Full "";
     236 vserver() missing Missing "";

@@ -13,6 +13,7 @@ use core_::signal::SigInfo;
 use core_::task::{Event, Exit, Thread};
 use core_::{Mutex, Result};
 use show::Arguments;
+use syscalls::kind::Names;
 use syscalls::{Args, Call, Kind, Support};
 
 /// No line is longer: what is written to a pipe at once stays together up to 4096 bytes (pipe(7)).
@@ -27,9 +28,12 @@ const NR_EXECVEAT: u32 = 322;
 const NR_SIGRETURN: u32 = 15;
 
 static FD: AtomicI32 = AtomicI32::new(-1);
-/// Lines of threads in execve: whoever runs the new program ends them. By the thread's address: both its number and its slot
-/// may change on the way.
-static EXECS: Mutex<Vec<(usize, String)>> = host::sync::mutex(Vec::new());
+/// Lines by the thread's address: both its number and its slot may change while it is in execve.
+type Lines = Mutex<Vec<(usize, String)>>;
+/// Of threads in execve: whoever runs the new program ends them.
+static EXECS: Lines = host::sync::mutex(Vec::new());
+/// To be written after the line of the call that the thread is in.
+static LATER: Lines = host::sync::mutex(Vec::new());
 
 /// Sends trace lines to host descriptor `fd` from now on.
 pub fn start(fd: i32) {
@@ -73,13 +77,14 @@ pub fn enter(me: &Thread, call: &Call, args: &Args) -> Line {
 pub fn leave(me: &Thread, call: &Call, args: &Args, line: Line, result: &Result<i64>) {
     let Line { mut text, next } = line;
     if matches!(call.nr, NR_EXECVE | NR_EXECVEAT) {
-        match take_exec(me) {
+        match take(&EXECS, me) {
             Some(t) => text = t,
             // The new program's line has been written.
             None => return,
         }
     }
-    Arguments::new(call, args, Some(result)).show(&mut text, next);
+    let mut arguments = Arguments::new(call, args, Some(result));
+    arguments.show(&mut text, next);
     let mut result = *result;
     if call.nr == NR_SIGRETURN {
         text.push_str("{mask=");
@@ -88,24 +93,46 @@ pub fn leave(me: &Thread, call: &Call, args: &Args, line: Line, result: &Result<
         let ret = trap::context::current().regs.rax as i64;
         result = core_::Errno::from_ret(ret).map(|_| ret);
     }
-    let address = matches!(call.args.first(), Some((_, Kind::Addr)));
+    text.push_str(") = ");
     let _ = match result {
-        Ok(0) => write!(text, ") = 0"),
-        Ok(v) if address => write!(text, ") = {v:#x}"),
-        Ok(v) => write!(text, ") = {v}"),
-        Err(e) if e.is_restart() => write!(text, ") = ? {e} ({})", e.text()),
-        Err(e) => write!(text, ") = -1 {e} ({})", e.text()),
+        Err(e) if e.is_restart() => write!(text, "? {e} ({})", e.text()),
+        Err(e) => write!(text, "-1 {e} ({})", e.text()),
+        Ok(v) => {
+            number(&mut text, call, arguments.result_names(), v);
+            Ok(())
+        }
     };
     write_line(me, text);
+    while let Some(t) = take(&LATER, me) {
+        write_line(me, t);
+    }
+}
+
+/// What a call has given back.
+fn number(s: &mut String, call: &Call, names: Option<&Names>, v: i64) {
+    let _ = match (names, call.args.first()) {
+        (Some(names), _) => {
+            let _ = write!(s, "{v:#x} (flags ");
+            value::named(s, names, v as u64);
+            write!(s, ")")
+        }
+        (None, Some((_, Kind::Mode))) => return value::octal(s, v as u64),
+        (None, Some((_, Kind::Addr))) if v != 0 => write!(s, "{v:#x}"),
+        _ => write!(s, "{v}"),
+    };
 }
 
 /// A signal is about to be acted on.
 pub fn signal(me: &Thread, info: &SigInfo) {
+    write_line(me, signal_line(info));
+}
+
+fn signal_line(info: &SigInfo) -> String {
     let mut s = String::from("--- ");
     value::signal_name(&mut s, info.signo);
     s.push(' ');
     value::siginfo(&mut s, info);
-    write_line(me, s + " ---");
+    s + " ---"
 }
 
 /// The thread's process stops.
@@ -117,13 +144,16 @@ pub fn stopped(me: &Thread, signo: u32) {
 
 fn event(t: &Thread, event: &Event<'_>) {
     match event {
+        // Its own doing: the call's line comes first.
+        Event::Ignored(info) if t.slot() == host::thread::slot() => LATER.lock().push((key(t), signal_line(info))),
         Event::Ignored(info) => signal(t, info),
-        Event::Exec(program) => write_line(t, take_exec(t).unwrap_or_else(|| first_exec(program)) + ") = 0"),
+        Event::Exec(program) => write_line(t, take(&EXECS, t).unwrap_or_else(|| first_exec(program)) + ") = 0"),
         Event::Ended(status) => {
             // Its execve could not go back any more.
-            if let Some(line) = take_exec(t) {
+            if let Some(line) = take(&EXECS, t) {
                 write_line(t, line + ") = ?");
             }
+            while take(&LATER, t).is_some() {}
             ended(t, *status);
         }
     }
@@ -157,10 +187,11 @@ fn key(t: &Thread) -> usize {
     core::ptr::from_ref(t).addr()
 }
 
-fn take_exec(t: &Thread) -> Option<String> {
-    let mut lines = EXECS.lock();
+/// Takes the thread's first line out of the list.
+fn take(list: &Lines, t: &Thread) -> Option<String> {
+    let mut lines = list.lock();
     let at = lines.iter().position(|(k, _)| *k == key(t))?;
-    Some(lines.swap_remove(at).1)
+    Some(lines.remove(at).1)
 }
 
 fn write_line(t: &Thread, mut text: String) {

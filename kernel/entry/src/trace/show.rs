@@ -6,11 +6,14 @@ use core::fmt::Write;
 use core_::signal::{SigInfo, SigSet};
 use core_::uaccess::{self, UserPtr};
 use core_::{Errno, Result};
-use syscalls::kind::{Count, Fields, Kind, Layout};
+use syscalls::kind::{Count, Fields, Kind, Layout, Names};
 use syscalls::{Args, Call};
 
 /// O_CREAT, and the bit that O_TMPFILE has beside O_DIRECTORY.
 const MAKES_A_FILE: u64 = 0o100 | 0o20_000_000;
+
+/// Where counting ends: a guest's array may go on for ever.
+const MOST_VARIABLES: usize = 0x1_0000;
 
 /// The arguments of one call, before it (no result yet) or after it.
 pub struct Arguments<'a> {
@@ -53,6 +56,7 @@ impl<'a> Arguments<'a> {
         for i in from..self.args.0.len() {
             let Some(kind) = self.kind(i) else { return self.args.0.len() };
             match kind {
+                Kind::Result(_) => return self.args.0.len(),
                 Kind::Unused => continue,
                 Kind::Out(_) | Kind::InOut(_) if self.result.is_none() => return i,
                 _ => {}
@@ -68,6 +72,14 @@ impl<'a> Arguments<'a> {
             self.value(s, kind, v, Next(self.args.0.get(i + 1).copied().unwrap_or(0)));
         }
         self.args.0.len()
+    }
+
+    /// The names of the result's flags, where it has some.
+    pub fn result_names(&self) -> Option<&'static Names> {
+        (0..self.args.0.len()).map_while(|i| self.kind(i)).find_map(|kind| match kind {
+            Kind::Result(names) => Some(names),
+            _ => None,
+        })
     }
 
     /// A value that fits into a register.
@@ -92,7 +104,7 @@ impl<'a> Arguments<'a> {
             // After an error nothing is sure to be there.
             Kind::Out(_) if !matches!(self.result, Some(Ok(_))) => return value::address(s, v),
             Kind::Out(layout) | Kind::InOut(layout) => return self.memory(s, layout, v, next, true),
-            Kind::Unused | Kind::Struct(_) | Kind::Chars | Kind::SigInfo => Ok(()),
+            Kind::Unused | Kind::Result(_) | Kind::Struct(_) | Kind::Chars | Kind::SigInfo => Ok(()),
         };
     }
 
@@ -123,7 +135,7 @@ impl<'a> Arguments<'a> {
             Layout::Strings => self.strings(s, at)?,
             Layout::Environment => {
                 let mut n = 0;
-                while UserPtr::<u64>::new(at).at(n).read()? != 0 {
+                while n < MOST_VARIABLES && UserPtr::<u64>::new(at).at(n).read()? != 0 {
                     n += 1;
                 }
                 let _ = write!(s, "{at:#x} /* {n} vars */");

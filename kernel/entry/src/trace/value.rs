@@ -18,7 +18,7 @@ pub fn quote(s: &mut String, bytes: &[u8], max: usize) {
     s.push('"');
     for (i, b) in shown.iter().enumerate() {
         // Three digits where the next character would be taken for one of them.
-        let digit = shown.get(i + 1).is_some_and(|n| n.is_ascii_digit());
+        let digit = shown.get(i + 1).is_some_and(|n| matches!(n, b'0'..=b'7'));
         let _ = match b {
             b'\n' => write!(s, "\\n"),
             b'\t' => write!(s, "\\t"),
