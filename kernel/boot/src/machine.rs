@@ -13,7 +13,7 @@ use control::server::{self, Machine, Ready};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core_::irq::{self, Handler, Line};
 use core_::signal::{SigInfo, code, send_group, send_process};
-use core_::task::{Exit, Process, State, TREE, Usage};
+use core_::task::{Event, Exit, Process, State, TREE, Usage, tell};
 use core_::{Errno, Mutex};
 use host::sync::Once;
 use syscalls::process::seat;
@@ -164,6 +164,7 @@ fn reap() {
         spawn::set_fault(p.spawn_id.load(Ordering::Relaxed) as u32, spawn::FAULT_KILLED);
         for t in &threads {
             let_go(t);
+            tell(t, &Event::Ended(Exit::signal(9, false)));
             core_::task::thread_gone(t);
             trap::thread::free_slot(t.slot());
         }
@@ -190,6 +191,7 @@ fn processor_lost(code: i32, status: i32) {
         let thread = p.threads.lock().iter().find(|t| t.slot() == slot).cloned();
         if let Some(t) = thread {
             let_go(&t);
+            tell(&t, &Event::Ended(Exit::signal(9, false)));
             let last = core_::task::thread_gone(&t);
             if last {
                 core_::time::process_gone(&p);

@@ -78,10 +78,10 @@ fn syscall(me: &Thread) {
         return;
     };
     let counted = COUNT_CALLS.load(Ordering::Relaxed).then(|| begin_count(nr));
-    let traced = trace::on().then(|| trace::enter(call, &args));
+    let traced = trace::on().then(|| trace::enter(me, call, &args));
     let result = (call.handler)(&args);
-    if let Some(t) = traced {
-        trace::leave(me, t, &result);
+    if let Some(line) = traced {
+        trace::leave(me, call, &args, line, &result);
     }
     if let Some(start) = counted {
         end_count(nr, start);

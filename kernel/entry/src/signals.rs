@@ -1,5 +1,6 @@
 //! What happens before a thread returns to its application: stops, the end, handlers, restarted calls.
 
+use crate::trace;
 use core::sync::atomic::Ordering;
 use core_::Errno;
 use core_::signal::{self, Action, Default_, SigInfo, SigSet, default_action, notify, sig};
@@ -60,6 +61,9 @@ pub fn work(me: &'static Thread) {
 
 /// Acts on one signal; true where a handler was set up.
 fn act(me: &'static Thread, info: &SigInfo) -> bool {
+    if trace::on() {
+        trace::signal(me, info);
+    }
     let hand = me.process.sighand.lock().clone();
     let action = hand.action(info.signo);
     match action.handler {
@@ -127,6 +131,9 @@ fn stop(me: &Thread, signo: u32) {
             return;
         }
         *st = State::Stopped(signo);
+    }
+    if trace::on() {
+        trace::stopped(me, signo);
     }
     p.report.store(signo << 8 | 0x7f, Ordering::SeqCst);
     let threads = p.threads.lock().clone();

@@ -1,4 +1,4 @@
-//! Arguments of a system call, and how the trace prints each.
+//! Arguments of a system call.
 
 use core_::uaccess::{Plain, UserPtr};
 
@@ -30,49 +30,5 @@ impl Args {
     #[must_use]
     pub const fn ptr<T: Plain>(&self, i: usize) -> UserPtr<T> {
         UserPtr::new(self.0[i])
-    }
-}
-
-/// What an argument is, for `--trace` and `lodger syscalls`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    Fd,
-    /// A directory descriptor or AT_FDCWD.
-    Dirfd,
-    Int,
-    Size,
-    Off,
-    Hex,
-    Ptr,
-    /// A NUL-terminated string in application memory: a path or a name.
-    Str,
-    /// An octal mode.
-    Mode,
-    Sig,
-    Pid,
-    /// Open flags.
-    OFlags,
-    /// Bytes in application memory whose length is the next argument (input only).
-    Bytes,
-}
-
-impl Kind {
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Kind::Fd => "fd",
-            Kind::Dirfd => "dirfd",
-            Kind::Int => "int",
-            Kind::Size => "size",
-            Kind::Off => "off",
-            Kind::Hex => "hex",
-            Kind::Ptr => "ptr",
-            Kind::Str => "str",
-            Kind::Mode => "mode",
-            Kind::Sig => "signal",
-            Kind::Pid => "pid",
-            Kind::OFlags => "open flags",
-            Kind::Bytes => "bytes",
-        }
     }
 }

@@ -16,8 +16,9 @@ OPTIONS = [
 USAGE = """\
 usage: lodger trace [--host] [OPTIONS] [--] CMD [ARG...]
 
-One line a system call of the guest. With --host: one line for everything that the machine's host processes ask of the
-host and every signal that they get, in order; the processes are traced with ptrace for it, whatever their monitor.
+One line for each system call, signal and end of a thread of the guest, as strace -f says them. With --host: one line
+for everything that the machine's host processes ask of the host and every signal that they get, in order; the processes
+are traced with ptrace for it, whatever their monitor.
 """
 
 

@@ -2,7 +2,7 @@
 
 use super::{Default_, SigInfo, SigSet, default_action, sig};
 use crate::counters;
-use crate::task::{Cap, Process, State, TREE, Thread};
+use crate::task::{Cap, Event, Process, State, TREE, Thread, tell};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
@@ -96,6 +96,7 @@ pub fn send_process(p: &Arc<Process>, info: SigInfo) -> bool {
     let threads = p.threads.lock().clone();
     let wanted = |t: &Thread| !t.blocked().has(info.signo);
     if p.sighand.lock().ignored(info.signo) && threads.iter().any(|t| wanted(t)) && !sigwaited(&threads, info.signo) {
+        threads.first().inspect(|t| tell(t, &Event::Ignored(&info)));
         return true;
     }
     counters::SIGNALS.add(1);
@@ -126,6 +127,7 @@ pub fn send_thread(t: &Arc<Thread>, info: SigInfo) -> bool {
     }
     generate(p, info.signo);
     if !t.blocked().has(info.signo) && p.sighand.lock().ignored(info.signo) {
+        tell(t, &Event::Ignored(&info));
         return true;
     }
     counters::SIGNALS.add(1);

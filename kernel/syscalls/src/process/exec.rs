@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering;
 use core_::exec::{Program, Start, check_size};
 use core_::mm::Mm;
 use core_::signal::{Action, SigHand, sig};
-use core_::task::{Cap, Cred, Exit, Restart, Thread, rlimit};
+use core_::task::{Cap, Cred, Event, Exit, Restart, Thread, rlimit, tell};
 use core_::uaccess::{self, UserPtr};
 use core_::wait::{Interrupt, wait_on};
 use core_::{Errno, Result, counters, current};
@@ -165,6 +165,7 @@ fn become_program(me: &Thread, program: &Program) -> Result<Start> {
     p.dumpable.store(!secure, Ordering::Relaxed);
     p.exit_signal.store(sig::CHLD, Ordering::Relaxed);
     host::thread::set_fs_base(0);
+    tell(me, &Event::Exec(program));
     Ok(start)
 }
 

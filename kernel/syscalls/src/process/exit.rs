@@ -4,7 +4,7 @@ use crate::Args;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use core_::fd::FdTable;
-use core_::task::{Exit, Process, TREE, Thread, Usage};
+use core_::task::{Event, Exit, Process, TREE, Thread, Usage, tell};
 use core_::uaccess::UserPtr;
 use core_::{Result, current, signal};
 use host::sync::Once;
@@ -65,7 +65,10 @@ pub fn thread_exit(status: Exit) -> ! {
         account(me);
         core_::task::maker_gone(me);
         let p = me.process.clone();
+        let status = p.group_exit.lock().unwrap_or(status);
+        tell(me, &Event::Ended(status));
         if core_::task::thread_gone(me) {
+            // Another thread may have ended the group meanwhile, and be gone.
             let status = p.group_exit.lock().unwrap_or(status);
             p.exiting.store(true, Ordering::SeqCst);
             core_::time::process_gone(&p);

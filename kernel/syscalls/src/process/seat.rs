@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core_::exec::Program;
 use core_::signal::sig;
-use core_::task::{Exit, Thread};
+use core_::task::{Event, Exit, Thread, tell};
 use core_::time::{Expire, Timer};
 use core_::{Mutex, Result};
 use host::sync::{Once, Parker};
@@ -127,9 +127,11 @@ fn lost(slot: u32) {
     trap::thread::free_slot(slot);
     let Some((thread, _)) = work else { return };
     drop(thread.set_files(core_::fd::FdTable::new()));
+    let status = Exit::signal(sig::KILL, false);
+    tell(&thread, &Event::Ended(status));
     core_::task::thread_gone(&thread);
     core_::time::process_gone(&thread.process);
-    core_::task::process_exit(&thread.process, Exit::signal(sig::KILL, false));
+    core_::task::process_exit(&thread.process, status);
 }
 
 /// Makes up for the waiting processes that were taken. Called by the supervisor when it is awake anyway.
