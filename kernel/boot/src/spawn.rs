@@ -186,7 +186,7 @@ fn stdio(s: &mut Spawn) -> Result<(Arc<FdTable>, Option<crate::terminal::Termina
     }
     for (fd, host) in s.stdio.iter_mut().enumerate() {
         let file = match host.take() {
-            Some(h) => File::new(Arc::new(HostStream::new(h)), oflag::RDWR),
+            Some(h) => HostStream::open(h)?,
             None => null()?,
         };
         files.replace(fd as i32, file, false, limit)?;

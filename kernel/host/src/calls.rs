@@ -54,7 +54,7 @@ host_calls! {
     write = 1, "console output, volume files";
     close = 3, "descriptors this kernel opened";
     poll = 7, "is the console ready";
-    lseek = 8, "SEEK_DATA and SEEK_HOLE of volume files";
+    lseek = 8, "SEEK_DATA and SEEK_HOLE of volume files; positions of files that are standard streams";
     ioctl = 16, "size of what the console has ready", Check::OneOf { arg: 1, values: IOCTLS };
     pread64 = 17, "file contents";
     pwrite64 = 18, "file contents";

@@ -130,6 +130,25 @@ pub fn pwrite(fd: i32, buf: &[u8], off: u64) -> Result<usize> {
     Errno::from_ret(unsafe { syscall!(pwrite64, fd, buf.as_ptr(), buf.len(), off) })
 }
 
+/// lseek(2) on a descriptor of the VM's user: the position is shared with whoever else has it.
+///
+/// # Errors
+/// The host's.
+pub fn seek(fd: i32, off: i64, whence: u32) -> Result<u64> {
+    // SAFETY: no memory is touched.
+    Errno::from_ret(unsafe { syscall!(lseek, fd, off, whence) }).map(|n| n as u64)
+}
+
+/// Access mode and status flags of a descriptor (F_GETFL, fcntl(2)).
+///
+/// # Errors
+/// The host's.
+pub fn status_flags(fd: i32) -> Result<u32> {
+    const F_GETFL: i32 = 3;
+    // SAFETY: no memory is touched.
+    Errno::from_ret(unsafe { syscall!(fcntl, fd, F_GETFL, 0) }).map(|n| n as u32)
+}
+
 fn check(iov: &[IoVec]) -> Result<()> {
     if iov.iter().all(|v| abi::layout::user_range_ok(v.base, v.len)) { Ok(()) } else { Err(Errno::EFAULT) }
 }

@@ -7,12 +7,16 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 use core::ops::Deref;
-use core_::file::{File, FileOps};
+use core_::file::{File, FileOps, oflag};
 use core_::io::IoBuf;
 use core_::irq::{self, Line};
+use core_::vfs::{Attr, kind, makedev};
 use core_::wait::{Events, Interrupt, PollTable, WaitQueue};
 use core_::{Errno, Mutex, Result, current};
 use host::file::{self, HostFd, IoVec};
+
+/// STATX_BASIC_STATS and STATX_BTIME.
+const ATTRIBUTES: u32 = 0xfff;
 
 /// The stream; opened once more through /proc/self/fd it is the same one.
 pub struct HostStream(Arc<Shared>);
@@ -23,6 +27,9 @@ pub struct Shared {
     queue: Arc<WaitQueue>,
     /// Made when somebody first polls.
     line: Mutex<Option<Arc<Line>>>,
+    /// The host's type and permission bits, and the device number where it is a device.
+    mode: u32,
+    rdev: u64,
 }
 
 struct Wake(Arc<WaitQueue>);
@@ -41,9 +48,21 @@ impl Deref for HostStream {
 }
 
 impl HostStream {
-    #[must_use]
-    pub fn new(fd: HostFd) -> HostStream {
-        HostStream(Arc::new(Shared { fd, queue: Arc::default(), line: Mutex::default() }))
+    /// The stream as an open file, with the host's access mode.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn open(fd: HostFd) -> Result<Arc<File>> {
+        let st = file::statx(fd.raw(), b"", ATTRIBUTES)?;
+        let flags = file::status_flags(fd.raw())? & (oflag::ACCMODE | oflag::APPEND);
+        let (mode, rdev) = (u32::from(st.stx_mode), makedev(st.stx_rdev_major, st.stx_rdev_minor));
+        let shared = Shared { fd, queue: Arc::default(), line: Mutex::default(), mode, rdev };
+        Ok(File::new(Arc::new(HostStream(Arc::new(shared))), flags))
+    }
+
+    /// A file of the host: it has places, and its position is the host's, which others go on from.
+    fn is_file(&self) -> bool {
+        self.mode & kind::MASK == kind::FILE
     }
 
     fn now(&self) -> Events {
@@ -220,7 +239,77 @@ impl FileOps for HostStream {
         Ok(Arc::new(HostStream(self.0.clone())))
     }
 
+    fn seek(&self, _f: &File, off: i64, whence: u32) -> Result<u64> {
+        if self.is_file() { file::seek(self.fd.raw(), off, whence) } else { Err(Errno::ESPIPE) }
+    }
+
+    fn pread(&self, _f: &File, dst: &mut IoBuf, off: u64) -> Result<usize> {
+        if !self.is_file() {
+            return Err(Errno::ESPIPE);
+        }
+        let mut buf = [0u8; 4096];
+        let mut done = 0;
+        while dst.left() > 0 {
+            let want = dst.left().min(buf.len());
+            let n = file::pread(self.fd.raw(), &mut buf[..want], off + done as u64)?;
+            done += dst.put(&buf[..n])?;
+            if n < want {
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    fn pwrite(&self, _f: &File, src: &mut IoBuf, off: u64) -> Result<usize> {
+        if !self.is_file() {
+            return Err(Errno::ESPIPE);
+        }
+        let mut buf = [0u8; 4096];
+        let mut done = 0;
+        while src.left() > 0 {
+            let n = src.take(&mut buf)?;
+            done += file::pwrite(self.fd.raw(), &buf[..n], off + done as u64)?;
+        }
+        Ok(done)
+    }
+
+    fn pollable(&self) -> bool {
+        !self.is_file()
+    }
+
+    /// A pipe, a file or a device as on the host; a socket is shown as the pipe that it is used as, because it takes no
+    /// socket calls. It belongs to root.
+    fn attr(&self, _f: &File) -> Option<Attr> {
+        let kind = self.mode & kind::MASK;
+        if !matches!(kind, kind::FILE | kind::CHAR) {
+            return None;
+        }
+        let st = file::statx(self.fd.raw(), b"", ATTRIBUTES).ok()?;
+        let time = |t: abi::linux::statx_timestamp| (t.tv_sec, t.tv_nsec);
+        Some(Attr {
+            dev: makedev(st.stx_dev_major, st.stx_dev_minor),
+            ino: st.stx_ino,
+            mode: kind | u32::from(st.stx_mode) & 0o7777,
+            nlink: st.stx_nlink,
+            rdev: self.rdev,
+            size: st.stx_size,
+            blocks: st.stx_blocks,
+            blksize: st.stx_blksize,
+            atime: time(st.stx_atime),
+            mtime: time(st.stx_mtime),
+            ctime: time(st.stx_ctime),
+            btime: time(st.stx_btime),
+            ..Attr::default()
+        })
+    }
+
     fn link_text(&self, _f: &File) -> Option<Vec<u8>> {
-        Some(alloc::format!("pipe:[{}]", self.fd.raw()).into_bytes())
+        let what = match self.mode & kind::MASK {
+            kind::FILE => "file",
+            kind::CHAR if self.rdev == makedev(1, 3) => return Some(b"/dev/null".to_vec()),
+            kind::CHAR => "device",
+            _ => "pipe",
+        };
+        Some(alloc::format!("{what}:[{}]", self.fd.raw()).into_bytes())
     }
 }
