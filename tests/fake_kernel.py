@@ -115,10 +115,10 @@ class Fake:
         places = environment[b"PATH"].decode().split(":")
         path = name if "/" in name else next((p for d in places if os.path.exists(p := f"{d}/{name}")), None)
         if path is None or not os.path.exists(path):
-            self.send(wire.SPAWN_FAILED, ident, 2, "No such file or directory")
+            self.send(wire.SPAWN_FAILED, ident, 2, "No such file or directory", 0)
             return
         if not os.access(path, os.X_OK) or os.path.isdir(path):
-            self.send(wire.SPAWN_FAILED, ident, 13, "Permission denied")
+            self.send(wire.SPAWN_FAILED, ident, 13, "Permission denied", 0)
             return
         pid = os.fork()
         if pid == 0:

@@ -65,11 +65,16 @@ class ProtocolError(VMClosed):
 
 
 class SpawnError(LodgerError):
-    """The guest refused to start a command; ``errno`` is the guest's number."""
+    """The guest refused to start a command; ``errno`` is the guest's number.
 
-    def __init__(self, errno: int, text: str) -> None:
+    ``of_program``: the program could not be found or run; else something that it was to run with is wrong (its working
+    directory, the machine's limits).
+    """
+
+    def __init__(self, errno: int, text: str, *, of_program: bool = False) -> None:
         self.errno = errno
         self.text = text
+        self.of_program = of_program
         super().__init__(text or os.strerror(errno))
 
 

@@ -19,7 +19,8 @@ import pytest
     [
         (["true"], 0), (["false"], 1), (["sh", "-c", "exit 42"], 42), (["sh", "-c", "kill -9 $$"], 137),
         (["sh", "-c", "kill -15 $$"], 143), (["--timeout", "0.3", "sleep", "9"], 124), (["no-such"], 127),
-        (["/etc/passwd"], 126), (["--memory", "tiny", "true"], 125), (["--monitor", "magic", "true"], 125),
+        (["/etc/passwd"], 126), (["-w", "/no-such", "true"], 125), (["-w", "/etc/passwd", "true"], 125),
+        (["-w", "/root", "-u", "1000", "./x"], 125), (["--memory", "tiny", "true"], 125), (["--monitor", "magic", "true"], 125),
     ],
 )  # fmt: skip
 def test_exit_status(cli, words, status):

@@ -73,7 +73,7 @@ def test_spawn_errors(vm):
         vm.run(["echo", "x" * 200_000])
 
 
-@pytest.mark.parametrize("argv", ["ls", [], [b"ls"], ["a\0b"], None])
+@pytest.mark.parametrize("argv", ["ls", [], [3], [b"a\0b"], ["a\0b"], 7, None])
 def test_bad_argv(vm, argv):
     with pytest.raises(lodger.ConfigError):
         vm.run(argv)

@@ -9,7 +9,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use control::message::{Boot, Mount, Node, Spawn, Writer};
-use control::server::{self, Machine, Ready};
+use control::server::{self, Machine, Ready, SpawnFailure};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core_::irq::{self, Handler, Line};
 use core_::signal::{SigInfo, code, send_group, send_process};
@@ -247,7 +247,7 @@ impl Machine for Vm {
         })
     }
 
-    fn spawn(&self, s: Spawn) -> Result<(), (Errno, String)> {
+    fn spawn(&self, s: Spawn) -> Result<(), SpawnFailure> {
         spawn::spawn(s, &self.boot)
     }
 

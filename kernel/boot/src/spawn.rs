@@ -7,14 +7,14 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::message::{Boot, Spawn, Writer};
-use control::server;
+use control::server::{self, SpawnFailure};
 use control::stream::HostStream;
 use core_::exec::Program;
 use core_::fd::FdTable;
 use core_::file::{File, oflag};
 use core_::signal::{Action, SigHand, SigSet, sig};
 use core_::task::{Cred, Process, TREE, Template, Thread, default_rlimits, new_process};
-use core_::vfs::{FsContext, Walk};
+use core_::vfs::{self, FsContext, Walk};
 use core_::{Errno, Mutex};
 use syscalls::process::seat;
 
@@ -65,13 +65,11 @@ pub fn close_console(id: u32) {
     }
 }
 
-type Failure = (Errno, String);
-
 /// Starts a command; STARTED is sent before its first instruction, so that EXITED can not overtake it.
 ///
 /// # Errors
 /// The errno and a sentence.
-pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), Failure> {
+pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), SpawnFailure> {
     let id = s.id;
     let name = String::from_utf8_lossy(&s.argv[0]).into_owned();
     let cred = Arc::new(Cred::user(s.uid, s.gid, core::mem::take(&mut s.groups)));
@@ -81,20 +79,22 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), Failure> {
         .lookup(&s.cwd, true)
         .map_err(|e| (e, format!("working directory {}: {}", String::from_utf8_lossy(&s.cwd), sentence(e))))?;
     if !cwd.dentry.is_dir() {
-        return Err((
-            Errno::ENOTDIR,
-            format!("working directory {} is not a directory", String::from_utf8_lossy(&s.cwd)),
-        ));
+        let text = format!("working directory {} is not a directory", String::from_utf8_lossy(&s.cwd));
+        return Err((Errno::ENOTDIR, text).into());
     }
+    cwd.inode()
+        .and_then(|i| vfs::perm::check(i, &cred, vfs::perm::EXEC))
+        .map_err(|e| (e, format!("working directory {}: {}", String::from_utf8_lossy(&s.cwd), sentence(e))))?;
     fs.set_cwd(cwd.clone());
     let open = |path: &[u8]| {
         let mut w = walk_as(&cred)?;
         w.set_base(cwd.clone());
         core_::exec::open_exec_as(&mut w, path)
     };
-    let (file, path) = resolve(&s, &open).map_err(|e| (e, format!("{name}: {}", sentence(e))))?;
+    let unusable = |e: Errno| SpawnFailure { errno: e, text: format!("{name}: {}", sentence(e)), of_program: true };
+    let (file, path) = resolve(&s, &open).map_err(unusable)?;
     let program = Program::open(file, path, core::mem::take(&mut s.argv), core::mem::take(&mut s.envp), &open)
-        .map_err(|e| (e, format!("{name}: {}", sentence(e))))?;
+        .map_err(unusable)?;
 
     let (files, console) = stdio(&mut s).map_err(|e| (e, format!("standard streams: {e}")))?;
     let p = new_process(Template {

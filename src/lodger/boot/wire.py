@@ -55,7 +55,7 @@ FIELDS: dict[int, str] = {
     SHUTDOWN: "",
     READY: "IIIIQ",
     STARTED: "I",
-    SPAWN_FAILED: "IB",
+    SPAWN_FAILED: "IBI",
     EXITED: "IQQQI",
     STATS_REPLY: "B",
     ACK: "I",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from lodger.boot.kernel import kernel_path
-from lodger.cli.options import Option, parse
+from lodger.cli.options import Option, alone
 from lodger.errors import BootError
 from lodger.host.features import Feature, features
 
 
 def doctor(words: list[str]) -> int:
     """The verb: 0 when a VM can run here, 1 when something needed is missing."""
-    values, _ = parse((Option("--json", "flag", "for machines"),), words)
+    values = alone((Option("--json", "flag", "for machines"),), words, "doctor")
     found = [*features(), _kernel()]
     if values.get("json"):
         import json

@@ -67,6 +67,14 @@ def parse(options: Sequence[Option], words: Sequence[str]) -> tuple[Values, list
     return values, list(words[at:])
 
 
+def alone(options: Sequence[Option], words: Sequence[str], verb: str) -> Values:
+    """As parse, for a verb that takes options only. Raises ConfigError for anything else."""
+    values, rest = parse(options, words)
+    if rest:
+        raise ConfigError(f"lodger {verb} takes no argument {rest[0]!r}: lodger --help shows how it is written")
+    return values
+
+
 def listing(options: Sequence[Option]) -> str:
     """The options as --help shows them."""
     lines = []

@@ -33,7 +33,7 @@ OPTIONS = (
     Option("--disk", "value", "limit of the writable layers (default half the memory)", meta="SIZE"),
     Option("--cpus", "value", "processors that the guest sees and may take of the host (default: all)", meta="N"),
     Option("--pids", "value", "limit of processes and threads (default 1024)", meta="N"),
-    Option("--timeout", "value", "end the command after this time, status 124", meta="SECONDS"),
+    Option("--timeout", "value", "end the command after this time, status 124 (0: never)", meta="SECONDS"),
     Option("--machine", "value", "a step of the ladder", meta="classic|+host|+pkey|+multi|default"),
     Option("--monitor", "value", "how system calls are intercepted (default inline)", meta="inline|host|process"),
     Option("--guard", "value", "how the guest kernel is kept from programs", meta="auto|pkey|mprotect|none"),
@@ -68,7 +68,8 @@ def run(words: list[str]) -> int:
         return 0
     if not argv:
         raise ConfigError("no command given: lodger run [OPTIONS] [--] CMD [ARG...]")
-    limit = seconds(_text(values, "timeout"), "--timeout")
+    # 0 is no limit, as for timeout(1).
+    limit = seconds(_text(values, "timeout"), "--timeout") or None
     tty = _wants_tty(values)
     stats = values.get("stats")
     if stats not in (None, True, "json"):
@@ -115,6 +116,8 @@ def settings(values: Values) -> dict[str, Any]:
     variables: dict[str, str] = {}
     for text in _list(values, "env"):
         name, equals, value = text.partition("=")
+        if not name:
+            raise ConfigError(f"--env {text!r} names no variable: write K=V, or K for the host's value")
         if equals:
             variables[name] = value
         elif name in os.environ:
@@ -207,10 +210,10 @@ def _attend(process: Process, inbox: _Inbox, limit: float | None) -> bool:
 
 
 def _spawn_status(error: SpawnError) -> int:
+    if not error.of_program or error.errno in (errno.EAGAIN, errno.ENOMEM, errno.E2BIG, errno.EMFILE, errno.ENFILE):
+        return OWN_ERROR
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return NOT_FOUND
-    if error.errno in (errno.EAGAIN, errno.ENOMEM, errno.E2BIG, errno.EMFILE, errno.ENFILE):
-        return OWN_ERROR
     return NOT_EXECUTABLE
 
 

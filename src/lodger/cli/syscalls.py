@@ -6,13 +6,13 @@ import json
 import sys
 
 from lodger.boot.kernel import ask_kernel
-from lodger.cli.options import Option, parse
+from lodger.cli.options import Option, alone
 from lodger.errors import BootError
 
 
 def syscalls(words: list[str]) -> int:
     """The verb. Raises BootError when the guest kernel is missing or answers nonsense."""
-    values, _ = parse((Option("--json", "flag", "for machines"),), words)
+    values = alone((Option("--json", "flag", "for machines"),), words, "syscalls")
     text = ask_kernel("syscalls")
     try:
         table = json.loads(text)

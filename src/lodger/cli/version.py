@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import lodger
 from lodger.boot.kernel import ask_kernel
+from lodger.cli.options import alone
 from lodger.errors import BootError
 
 
 def version(words: list[str]) -> int:
-    """The verb; a missing guest kernel is said, not an error."""
+    """The verb; a missing guest kernel is said, not an error. Raises ConfigError for a word too many."""
+    alone((), words, "version")
     print(f"lodger {lodger.__version__}")
     try:
         print(f"guest kernel {ask_kernel('version').decode('utf-8', 'replace').strip()}")

@@ -97,12 +97,18 @@ def machine_config(
     are left out the environment decides (LODGER_MACHINE, LODGER_MONITOR, LODGER_GUARD, LODGER_SPACES): so a whole test
     suite runs on another machine.
     """
-    root = os.fspath(rootfs)
+    root = parse.path(rootfs, "rootfs")
     if root != "host":
         root = os.path.abspath(os.path.expanduser(root))
         if not os.path.isdir(root):
             raise ConfigError(f"rootfs={rootfs!r} is neither 'host' nor a directory: give a root file system's path")
-    if not hostname or len(hostname) > 64 or not set(hostname) <= _HOSTNAME or hostname[0] in "-.":
+    if (
+        not isinstance(hostname, str)
+        or not hostname
+        or len(hostname) > 64
+        or not set(hostname) <= _HOSTNAME
+        or hostname[0] in "-."
+    ):
         raise ConfigError(f"hostname={hostname!r} is not a host name: use 1 to 64 letters, digits, '-' and '.'")
     nbytes = parse.size(memory, "memory")
     if not MIN_MEMORY <= nbytes <= MAX_MEMORY:
@@ -124,7 +130,8 @@ def machine_config(
     seam("guard", guard, GUARDS)
     seam("spaces", spaces, SPACES)
     check_together(guard, spaces, cpus)
-    mounts = tuple(Volume(*parse.volume(os.fspath(s), t)) for s, t in (volumes or {}).items())
+    shown = parse.mapping(volumes, "volumes", "{'./src': '/src:ro'}")
+    mounts = tuple(Volume(*parse.volume(parse.path(s, "volume source"), t)) for s, t in shown.items())
     targets = [v.target for v in mounts]
     for target in targets:
         if targets.count(target) > 1:
@@ -132,7 +139,7 @@ def machine_config(
     return MachineConfig(
         rootfs=root,
         volumes=mounts,
-        env=parse.environment(env or {}),
+        env=parse.environment(env),
         workdir=parse.absolute(workdir, "workdir"),
         user=parse.user(user),
         hostname=hostname,
@@ -153,7 +160,7 @@ def machine_config(
 
 def seam(what: str, value: str, known: tuple[str, ...]) -> None:
     """Check one of the three switches. Raises ConfigError for an unknown value."""
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise ConfigError(f"{what}={value!r} is unknown: choose one of {', '.join(known)}")
 
 
@@ -183,4 +190,4 @@ def _trace(value: bool | str | int | os.PathLike[str] | None) -> str | int | Non
         return None
     if value is True:
         return 2
-    return value if isinstance(value, int) else os.fspath(value)
+    return value if isinstance(value, int) else parse.path(value, "trace")

@@ -9,8 +9,31 @@ from lodger.errors import ConfigError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def mapping(value: Any, what: str, example: str) -> Mapping[Any, Any]:
+    """A setting that must be a mapping; None is an empty one. Raises ConfigError."""
+    if value is None:
+        return {}
+    # Not collections.abc.Mapping: its import costs more than all of this module.
+    if not hasattr(value, "items") or not hasattr(value, "keys"):
+        raise ConfigError(f"{what}={value!r} is not a mapping: write it as {example}")
+    checked: Mapping[Any, Any] = value
+    return checked
+
+
+def path(value: object, what: str) -> str:
+    """A path of the host as text, from text, bytes or a path object. Raises ConfigError."""
+    try:
+        text = os.fsdecode(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ConfigError(f"{what}={value!r} is not a path: give text or a path object") from None
+    if not text or "\0" in text:
+        raise ConfigError(f"{what}={value!r} is not a path: it must be text, not empty, and without NUL")
+    return text
 
 
 def size(value: str | int, what: str) -> int:
@@ -37,6 +60,8 @@ def size(value: str | int, what: str) -> int:
 def count(value: str | int, what: str, low: int, high: int) -> int:
     """An integer from low to high. Raises ConfigError."""
     try:
+        if isinstance(value, (bool, float)):
+            raise ValueError
         number = int(value)
     except (TypeError, ValueError):
         raise ConfigError(f"{what}={value!r} is not a whole number: give one from {low} to {high}") from None
@@ -49,6 +74,8 @@ def seconds(value: str | float | None, what: str) -> float | None:
     """Seconds from 10, "10", "1.5s", "2m", "1h"; None stays None. Raises ConfigError."""
     if value is None:
         return None
+    if isinstance(value, bool):
+        raise ConfigError(f"{what}={value!r} is not a time: write seconds, or a number with s, m or h")
     text = str(value).strip().lower()
     factor = {"s": 1, "m": 60, "h": 3600}.get(text[-1:], 0)
     try:
@@ -62,15 +89,14 @@ def seconds(value: str | float | None, what: str) -> float | None:
 
 def user(value: str | int | tuple[int, int], what: str = "user") -> tuple[int, int]:
     """(uid, gid) from 1000, "1000" (gid the same) or "1000:100". Raises ConfigError."""
-    if isinstance(value, tuple):
-        parts: list[str | int] = list(value)
-    else:
-        parts = list(str(value).split(":"))
+    parts: list[Any] = list(value) if isinstance(value, (tuple, list)) else str(value).split(":")
     if len(parts) == 1:
         parts *= 2
     try:
+        if isinstance(value, (bool, float)):
+            raise ValueError
         uid, gid = (int(p) for p in parts)
-    except ValueError:
+    except (TypeError, ValueError):
         raise ConfigError(f"{what}={value!r} is not UID or UID:GID: give numbers, as in 1000:1000") from None
     for number in (uid, gid):
         if not 0 <= number < 0xFFFFFFFF:
@@ -87,10 +113,10 @@ def absolute(value: str, what: str) -> str:
     return "/" + "/".join(p for p in value.split("/") if p not in ("", "."))
 
 
-def environment(values: Mapping[str, str], what: str = "env") -> tuple[tuple[str, str], ...]:
+def environment(values: Mapping[str, str] | None, what: str = "env") -> tuple[tuple[str, str], ...]:
     """Checked name/value pairs. Raises ConfigError."""
     pairs = []
-    for name, value in values.items():
+    for name, value in mapping(values, what, "{'NAME': 'value'}").items():
         if not isinstance(name, str) or not name or "=" in name or "\0" in name:
             raise ConfigError(f"{what}: {name!r} is not a variable name: it must be text without '='")
         if not isinstance(value, str) or "\0" in value:
@@ -109,6 +135,8 @@ def volume_spec(text: str) -> tuple[str, str]:
 
 def volume(source: str, target: str) -> tuple[str, str, bool]:
     """(host directory, guest path, read only). Raises ConfigError, also if there is no such directory."""
+    if not isinstance(target, str):
+        raise ConfigError(f"volume {source}: its guest path {target!r} is not text: write '/src' or '/src:ro'")
     path, _, mode = target.partition(":")
     if mode not in ("", "ro", "rw"):
         raise ConfigError(f"volume {source}:{target} has the mode {mode!r}: it can be ro or rw")

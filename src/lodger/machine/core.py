@@ -91,6 +91,18 @@ def _monitor(config: MachineConfig, events: int) -> Monitor:
     return InProcessMonitor()
 
 
+def _word(value: object) -> str:
+    try:
+        word = os.fsdecode(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ConfigError(
+            f"argv contains {value!r}: every word must be text, bytes or a path, as str() makes"
+        ) from None
+    if "\0" in word:
+        raise ConfigError(f"argv contains {value!r}: a word can not contain NUL")
+    return word
+
+
 class Machine:
     """One VM's state: its plan, its channel, whether it is closed."""
 
@@ -141,18 +153,15 @@ class Machine:
         size: tuple[int, int],
     ) -> Command:
         """Check a command and complete it. Raises ConfigError."""
-        if isinstance(argv, (str, bytes)) or not argv:
+        if isinstance(argv, (str, bytes)) or not hasattr(argv, "__iter__") or not argv:
             raise ConfigError(f"argv={argv!r} is not a list of words: write ['ls', '-l'], or use vm.sh() for a script")
-        words = tuple(os.fspath(a) for a in argv)
-        for word in words:
-            if not isinstance(word, str) or "\0" in word:
-                raise ConfigError(f"argv contains {word!r}: every word must be text without NUL")
+        words = tuple(_word(a) for a in argv)
         config = self.plan.config
         ids = config.user if user is None else parse.user(user)
         variables = {"HOME": home_of(ids[0], config.rootfs), **dict(self.plan.env)}
         if pty:
             variables["TERM"] = os.environ.get("TERM") or "xterm"
-        variables.update(parse.environment(env or {}))
+        variables.update(parse.environment(env))
         directory = config.workdir if cwd is None else parse.absolute(cwd, "cwd")
         return Command(words, tuple(variables.items()), directory, ids, pty, size)
 
@@ -187,7 +196,7 @@ class Machine:
             if message.kind == wire.SPAWN_FAILED:
                 number = message.number(0)
                 text = message.data(1).decode("utf-8", "replace") or os.strerror(number)
-                raise SpawnError(number, f"cannot start {command.argv[0]!r}: {text}")
+                raise SpawnError(number, f"cannot start {command.argv[0]!r}: {text}", of_program=message.number(2) == 0)
             assert end is not None
             return Running(command, message.number(0), end, streams, started)
         except BaseException:

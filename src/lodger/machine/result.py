@@ -28,7 +28,8 @@ class Result:
     What the machine did to it; None when nothing, or when it succeeded all the same. "timeout": it was ended at its
     timeout. "oom": it failed after the VM's memory was used up: it, or something that it started, was refused memory
     (ENOMEM) or killed for want of it. "pids": it failed after the VM's limit of processes and threads was reached
-    (EAGAIN). "killed": the host killed it. "guest_panic": the guest kernel died. With "oom" and "pids" ``returncode``
+    (EAGAIN). "killed": the host killed it (SIGKILL from within the guest is none: that is returncode -9).
+    "guest_panic": the guest kernel died. With "oom" and "pids" ``returncode``
     is the command's own.
     """
     args: tuple[str, ...]

@@ -21,6 +21,21 @@ pub struct Ready {
     pub boot_ns: u64,
 }
 
+/// Why a command was not started.
+pub struct SpawnFailure {
+    pub errno: Errno,
+    /// A sentence.
+    pub text: String,
+    /// The program is what could not be had or run; else something that it was to run with.
+    pub of_program: bool,
+}
+
+impl From<(Errno, String)> for SpawnFailure {
+    fn from((errno, text): (Errno, String)) -> SpawnFailure {
+        SpawnFailure { errno, text, of_program: false }
+    }
+}
+
 /// What the messages ask for; the assembler (`boot`) implements it over all modules.
 pub trait Machine: Send + Sync {
     /// # Errors
@@ -35,8 +50,8 @@ pub trait Machine: Send + Sync {
     /// Starts a command and sends STARTED.
     ///
     /// # Errors
-    /// The errno, and a sentence.
-    fn spawn(&self, s: Spawn) -> Result<(), (Errno, String)>;
+    /// What SPAWN_FAILED says.
+    fn spawn(&self, s: Spawn) -> Result<(), SpawnFailure>;
     /// # Errors
     /// `ESRCH`, `EINVAL`.
     fn signal(&self, spawn: u32, signo: u32, scope: u32) -> Result<(), Errno>;
@@ -134,8 +149,9 @@ fn one(machine: &dyn Machine, kind: u32, id: u32, mut r: Reader) -> Result<(), S
             Ok(())
         }
         wire::SPAWN => {
-            if let Err((e, text)) = machine.spawn(Spawn::read(id, &mut r).map_err(bad)?) {
-                send(Writer::new(wire::SPAWN_FAILED, id).u32(u32::from(e.0)).bytes(text.as_bytes()));
+            if let Err(f) = machine.spawn(Spawn::read(id, &mut r).map_err(bad)?) {
+                let about = u32::from(!f.of_program);
+                send(Writer::new(wire::SPAWN_FAILED, id).u32(u32::from(f.errno.0)).bytes(f.text.as_bytes()).u32(about));
             }
             Ok(())
         }
