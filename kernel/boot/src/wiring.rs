@@ -153,18 +153,20 @@ impl ProcInfo for Processes {
 
     fn mem(&self, p: &Process) -> MemInfo {
         let Some(mm) = p.mm.lock().clone() else { return MemInfo::default() };
+        let (found, peak) = mm.resident(core_::current().process.pid == p.pid);
         let s = mm.space.lock();
-        let i = &s.image;
-        let pages = |b: u64| b / 4096;
+        let (i, sizes) = (&s.image, s.sizes());
+        let text = i.code_end.saturating_sub(i.code_start).div_ceil(4096);
         MemInfo {
-            size: pages(s.areas.total()),
-            // The host knows how much is resident, not the guest kernel; the last getrusage is the best there is.
-            resident: p.usage.lock().maxrss_kib / 4,
-            shared: 0,
-            text: pages(i.code_end.saturating_sub(i.code_start)),
-            data: pages(i.brk.saturating_sub(i.brk_start)),
-            stack: pages(i.stack_high.saturating_sub(i.stack_low)),
-            locked_kib: s.locked() / 1024,
+            size: s.areas.total() / 4096,
+            own: found.own,
+            shared: found.shared,
+            peak,
+            text,
+            libraries: sizes.exec.saturating_sub(text),
+            data: sizes.data,
+            stack: sizes.stack,
+            locked: sizes.locked,
             start_code: i.code_start,
             end_code: i.code_end,
             start_stack: i.stack_start,

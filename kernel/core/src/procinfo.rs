@@ -8,18 +8,29 @@ use alloc::vec::Vec;
 #[derive(Clone, Copy, Default, Debug)]
 pub struct MemInfo {
     pub size: u64,
-    pub resident: u64,
+    /// In memory: of its own, of files and shared memory, and the most of both that was found so far.
+    pub own: u64,
     pub shared: u64,
+    pub peak: u64,
     pub text: u64,
+    /// Executable, but not the program's text.
+    pub libraries: u64,
     pub data: u64,
     pub stack: u64,
-    /// Locked memory in KiB (mlock(2)).
-    pub locked_kib: u64,
+    pub locked: u64,
     /// Start and end of code, start of the stack, program break: addresses.
     pub start_code: u64,
     pub end_code: u64,
     pub start_stack: u64,
     pub start_brk: u64,
+}
+
+impl MemInfo {
+    /// Pages in memory.
+    #[must_use]
+    pub fn resident(&self) -> u64 {
+        self.own + self.shared
+    }
 }
 
 /// Asked by /proc about one process or thread. The defaults know nothing.

@@ -14,12 +14,17 @@ fn mm() -> Result<Arc<Mm>> {
 pub fn mmap(a: &Args) -> Result<i64> {
     let flags = a.u32(3);
     let file = if flags & flag::ANONYMOUS != 0 { None } else { Some(current().files().get(a.fd(4))?) };
-    mm()?.mmap(a.u64(0), a.u64(1), a.u32(2), flags, file, a.u64(5)).map(|p| p as i64)
+    let mm = mm()?;
+    mm.tell_resident();
+    mm.mmap(a.u64(0), a.u64(1), a.u32(2), flags, file, a.u64(5)).map(|p| p as i64)
 }
 
 /// munmap(2).
 pub fn munmap(a: &Args) -> Result<i64> {
-    mm()?.munmap(a.u64(0), a.u64(1)).map(|()| 0)
+    let mm = mm()?;
+    mm.munmap(a.u64(0), a.u64(1))?;
+    mm.tell_resident();
+    Ok(0)
 }
 
 /// mprotect(2).
@@ -38,7 +43,9 @@ pub fn mprotect(a: &Args) -> Result<i64> {
 
 /// brk(2).
 pub fn brk(a: &Args) -> Result<i64> {
-    Ok(mm()?.brk(a.u64(0)) as i64)
+    let mm = mm()?;
+    mm.tell_resident();
+    Ok(mm.brk(a.u64(0)) as i64)
 }
 
 /// mremap(2).

@@ -10,6 +10,7 @@ mod fault;
 mod lock;
 mod map;
 mod over;
+mod resident;
 mod show;
 pub mod spaces;
 mod toggle;
@@ -18,6 +19,7 @@ pub mod wx;
 pub use area::{Area, Mapping, Vma};
 pub use cut::file_shrunk;
 pub use fault::FaultResult;
+pub use resident::{Resident, Sizes};
 pub use show::{set_vdso, vdso};
 
 use crate::Mutex;
@@ -102,6 +104,7 @@ pub struct Mm {
     cuts: Mutex<Vec<(usize, u64)>>,
     /// Identity, for private futexes and the like.
     pub id: u64,
+    sample: resident::Sample,
     /// What is mapped from now on is locked (mlockall(2), MCL_FUTURE).
     lock_new: AtomicBool,
     /// The program lies where the jump table belongs: no text of this address space is patched, all its calls trap.

@@ -86,7 +86,7 @@ pub fn stat(who: &Who) -> Result<Vec<u8>> {
         ticks(children.stime_us),
         20 + nice
     );
-    let _ = write!(s, " {} {} {}", m.size * 4096, m.resident, p.rlimit(rlimit::RSS));
+    let _ = write!(s, " {} {} {}", m.size * 4096, m.resident(), p.rlimit(rlimit::RSS));
     let _ = write!(s, " {} {} {} 0 0", m.start_code, m.end_code, m.start_stack);
     let _ = write!(s, " {pending} {blocked} {ignored} {caught} 0 0 0");
     let exit_signal = p.exit_signal.load(Ordering::Relaxed);
@@ -97,7 +97,7 @@ pub fn stat(who: &Who) -> Result<Vec<u8>> {
 
 pub fn statm(who: &Who) -> Result<Vec<u8>> {
     let m = hooks().mem(&*who.process()?);
-    Ok(format!("{} {} {} {} 0 {} 0\n", m.size, m.resident, m.shared, m.text, m.data + m.stack).into_bytes())
+    Ok(format!("{} {} {} {} 0 {} 0\n", m.size, m.resident(), m.shared, m.text, m.data + m.stack).into_bytes())
 }
 
 pub fn status(who: &Who) -> Result<Vec<u8>> {
@@ -131,13 +131,12 @@ pub fn status(who: &Who) -> Result<Vec<u8>> {
         let m = hooks().mem(&p);
         let k = |pages: u64| pages * 4;
         let _ = writeln!(s, "VmPeak:\t{:>8} kB\nVmSize:\t{:>8} kB", k(m.size), k(m.size));
-        let _ = writeln!(s, "VmLck:\t{:>8} kB\nVmPin:\t       0 kB", m.locked_kib);
-        let _ = writeln!(s, "VmHWM:\t{:>8} kB\nVmRSS:\t{:>8} kB", k(m.resident), k(m.resident));
-        let anon = m.resident.saturating_sub(m.shared);
-        let _ = writeln!(s, "RssAnon:\t{:>8} kB\nRssFile:\t{:>8} kB\nRssShmem:\t       0 kB", k(anon), k(m.shared));
+        let _ = writeln!(s, "VmLck:\t{:>8} kB\nVmPin:\t       0 kB", k(m.locked));
+        let _ = writeln!(s, "VmHWM:\t{:>8} kB\nVmRSS:\t{:>8} kB", k(m.peak), k(m.resident()));
+        let _ = writeln!(s, "RssAnon:\t{:>8} kB\nRssFile:\t{:>8} kB\nRssShmem:\t       0 kB", k(m.own), k(m.shared));
         let _ = writeln!(s, "VmData:\t{:>8} kB\nVmStk:\t{:>8} kB\nVmExe:\t{:>8} kB", k(m.data), k(m.stack), k(m.text));
-        let _ =
-            writeln!(s, "VmLib:\t       0 kB\nVmPTE:\t       0 kB\nVmSwap:\t       0 kB\nHugetlbPages:\t       0 kB");
+        let _ = writeln!(s, "VmLib:\t{:>8} kB\nVmPTE:\t       0 kB", k(m.libraries));
+        let _ = writeln!(s, "VmSwap:\t       0 kB\nHugetlbPages:\t       0 kB");
         let _ = writeln!(s, "CoreDumping:\t0\nTHP_enabled:\t1\nuntag_mask:\t0xffffffffffffffff");
     }
     let _ = writeln!(s, "Threads:\t{}\nSigQ:\t0/{}", p.threads.lock().len(), p.rlimit(rlimit::SIGPENDING));

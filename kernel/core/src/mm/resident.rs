@@ -1,0 +1,117 @@
+//! How much of an address space is in memory, for /proc.
+//!
+//! The host knows, not the guest kernel: under `multi` spaces pages come by the host's faults. A process asks it for its own
+//! space (mincore(2)). For others' spaces nothing can be asked from here: there is what the process itself found when it last
+//! mapped or unmapped something after a reader had asked; until then, what it has committed, which is the most that it can be.
+
+use super::{Mm, Space, flag, spaces};
+use abi::layout::PAGE;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Pages in memory: of its own, and of files and shared memory.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Resident {
+    pub own: u64,
+    pub shared: u64,
+}
+
+/// What was found last.
+#[derive(Default)]
+pub(super) struct Sample {
+    wanted: AtomicBool,
+    taken: AtomicBool,
+    own: AtomicU64,
+    shared: AtomicU64,
+    peak: AtomicU64,
+}
+
+/// Sizes of an address space in pages, each kind as Linux counts it (`vm_stat_account` in mm/mmap.c).
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Sizes {
+    /// Private and writable, but no stack.
+    pub data: u64,
+    pub stack: u64,
+    pub exec: u64,
+    pub locked: u64,
+}
+
+impl Space {
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        let mut sum = Sizes::default();
+        for (start, v) in self.areas.iter() {
+            let pages = (v.end - start) / PAGE;
+            let stack =
+                v.flags & flag::GROWSDOWN != 0 || (start <= self.image.stack_start && self.image.stack_start < v.end);
+            if stack {
+                sum.stack += pages;
+            } else if v.prot & flag::PROT_WRITE != 0 && v.flags & flag::TYPE == flag::PRIVATE {
+                sum.data += pages;
+            } else if v.prot & flag::PROT_EXEC != 0 && v.prot & flag::PROT_WRITE == 0 {
+                sum.exec += pages;
+            }
+        }
+        sum.locked = self.locked() / PAGE;
+        sum
+    }
+}
+
+impl Mm {
+    /// What is in memory, and the most that was ever found. `mine`: the calling process's own space.
+    #[must_use]
+    pub fn resident(&self, mine: bool) -> (Resident, u64) {
+        if spaces::mmu().pages_are_frames() {
+            let own = self.space.lock().table.resident();
+            let peak = self.sample.peak.fetch_max(own, Ordering::Relaxed).max(own);
+            return (Resident { own, shared: 0 }, peak);
+        }
+        if mine {
+            self.measure();
+        } else {
+            self.sample.wanted.store(true, Ordering::Relaxed);
+        }
+        let found = if self.sample.taken.load(Ordering::Relaxed) {
+            let of = |n: &AtomicU64| n.load(Ordering::Relaxed);
+            Resident { own: of(&self.sample.own), shared: of(&self.sample.shared) }
+        } else {
+            let s = self.space.lock();
+            Resident { own: s.sizes().data, shared: s.sizes().exec }
+        };
+        let all = found.own + found.shared;
+        (found, self.sample.peak.fetch_max(all, Ordering::Relaxed).max(all))
+    }
+
+    /// Called by a process that changes its own space: tells how much there is, where somebody has asked.
+    pub fn tell_resident(&self) {
+        if self.sample.wanted.load(Ordering::Relaxed) {
+            self.measure();
+        }
+    }
+
+    fn measure(&self) {
+        self.sample.wanted.store(false, Ordering::Relaxed);
+        // What is not accessible has no pages, and may be terabytes.
+        let accessible = |(_, v): &(u64, &super::Vma)| v.prot != 0 && v.flags & flag::LAZY == 0 && !v.partial;
+        let areas: alloc::vec::Vec<(u64, u64, bool)> = {
+            let s = self.space.lock();
+            let private = |v: &super::Vma| v.mapping.is_none() && v.flags & flag::TYPE == flag::PRIVATE;
+            s.areas.iter().filter(accessible).map(|(start, v)| (start, v.end, private(v))).collect()
+        };
+        let mut sum = Resident::default();
+        let mut pages = [0; 4096];
+        for (start, end, private) in areas {
+            let mut at = start;
+            while at < end {
+                let part = &mut pages[..((end - at) / PAGE).min(4096) as usize];
+                // Gone meanwhile, by another thread: nothing is there.
+                let there =
+                    spaces::mmu().resident(self, at, part).map_or(0, |()| part.iter().filter(|p| **p & 1 != 0).count());
+                *(if private { &mut sum.own } else { &mut sum.shared }) += there as u64;
+                at += part.len() as u64 * PAGE;
+            }
+        }
+        self.sample.own.store(sum.own, Ordering::Relaxed);
+        self.sample.shared.store(sum.shared, Ordering::Relaxed);
+        self.sample.taken.store(true, Ordering::Relaxed);
+    }
+}
