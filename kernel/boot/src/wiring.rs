@@ -174,6 +174,17 @@ impl ProcInfo for Processes {
         }
     }
 
+    fn anon_bytes(&self) -> u64 {
+        let mut all: Vec<Arc<core_::mm::Mm>> = Vec::new();
+        let processes = core_::task::TREE.lock().all();
+        for p in processes {
+            // A vfork child has its parent's.
+            all.extend(p.mm.lock().clone().filter(|mm| all.last().is_none_or(|last| !Arc::ptr_eq(last, mm))));
+        }
+        // Not even the caller's own is measured: sysinfo(2) is called by programs that sort.
+        all.iter().map(|mm| mm.resident(false).0.own * 4096).sum()
+    }
+
     fn times(&self, p: &Process) -> (u64, u64) {
         const CLOCK_PROCESS_CPUTIME_ID: i32 = 2;
         let done = *p.usage.lock();

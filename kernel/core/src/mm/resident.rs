@@ -2,7 +2,7 @@
 //!
 //! The host knows, not the guest kernel: under `multi` spaces pages come by the host's faults. A process asks it for its own
 //! space (mincore(2)). For others' spaces nothing can be asked from here: there is what the process itself found when it last
-//! mapped or unmapped something after a reader had asked; until then, what it has committed, which is the most that it can be.
+//! mapped or unmapped something after a reader had asked, and what it has mapped since: the most that it can be.
 
 use super::{Mm, Space, flag, spaces};
 use abi::layout::PAGE;
@@ -19,9 +19,11 @@ pub struct Resident {
 #[derive(Default)]
 pub(super) struct Sample {
     wanted: AtomicBool,
-    taken: AtomicBool,
     own: AtomicU64,
     shared: AtomicU64,
+    /// [`Sizes::data`] and [`Sizes::exec`] at that time: 0 before the first.
+    data: AtomicU64,
+    exec: AtomicU64,
     peak: AtomicU64,
 }
 
@@ -70,12 +72,12 @@ impl Mm {
         } else {
             self.sample.wanted.store(true, Ordering::Relaxed);
         }
-        let found = if self.sample.taken.load(Ordering::Relaxed) {
-            let of = |n: &AtomicU64| n.load(Ordering::Relaxed);
-            Resident { own: of(&self.sample.own), shared: of(&self.sample.shared) }
-        } else {
-            let s = self.space.lock();
-            Resident { own: s.sizes().data, shared: s.sizes().exec }
+        let now = self.space.lock().sizes();
+        let last = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        let since = |found: u64, then: u64, now: u64| if now < then { found.min(now) } else { found + (now - then) };
+        let found = Resident {
+            own: since(last(&self.sample.own), last(&self.sample.data), now.data),
+            shared: last(&self.sample.shared) + now.exec.saturating_sub(last(&self.sample.exec)),
         };
         let all = found.own + found.shared;
         (found, self.sample.peak.fetch_max(all, Ordering::Relaxed).max(all))
@@ -92,10 +94,11 @@ impl Mm {
         self.sample.wanted.store(false, Ordering::Relaxed);
         // What is not accessible has no pages, and may be terabytes.
         let accessible = |(_, v): &(u64, &super::Vma)| v.prot != 0 && v.flags & flag::LAZY == 0 && !v.partial;
-        let areas: alloc::vec::Vec<(u64, u64, bool)> = {
+        let (areas, sizes): (alloc::vec::Vec<(u64, u64, bool)>, Sizes) = {
             let s = self.space.lock();
             let private = |v: &super::Vma| v.mapping.is_none() && v.flags & flag::TYPE == flag::PRIVATE;
-            s.areas.iter().filter(accessible).map(|(start, v)| (start, v.end, private(v))).collect()
+            let areas = s.areas.iter().filter(accessible).map(|(start, v)| (start, v.end, private(v))).collect();
+            (areas, s.sizes())
         };
         let mut sum = Resident::default();
         let mut pages = [0; 4096];
@@ -112,6 +115,7 @@ impl Mm {
         }
         self.sample.own.store(sum.own, Ordering::Relaxed);
         self.sample.shared.store(sum.shared, Ordering::Relaxed);
-        self.sample.taken.store(true, Ordering::Relaxed);
+        self.sample.data.store(sizes.data, Ordering::Relaxed);
+        self.sample.exec.store(sizes.exec, Ordering::Relaxed);
     }
 }
