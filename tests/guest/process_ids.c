@@ -127,6 +127,11 @@ static void tests(void) {
                    SHOW(prctl(PR_SET_NO_NEW_PRIVS, 0, 0, 0, 0));
                    SHOW(prctl(PR_SET_NO_NEW_PRIVS, 1, 1, 0, 0));
                }));
+    SHOW(prctl(PR_GET_TIMING));
+    SHOW(prctl(PR_SET_TIMING, PR_TIMING_STATISTICAL));
+    SHOW(prctl(PR_SET_TIMING, PR_TIMING_TIMESTAMP));
+    SHOW(prctl(PR_MCE_KILL_GET, 0, 0, 0, 0));
+    SHOW(prctl(PR_MCE_KILL_GET, 1, 0, 0, 0));
     SHOW(setresuid(-1, -1, -1));
     SHOW(setuid(-1));
     SHOW(setgid(-1));

@@ -41,6 +41,40 @@ static void tests(void) {
     SHOW(sched_setscheduler(0, 77, &zero));
     SHOW(sched_getscheduler(-1));
 
+    SHOW(setpriority(PRIO_USER, 54321, 3));
+    SHOW(getpriority(PRIO_USER, 54321));
+    say_status("a user's", CHILD({
+                   SHOW(setresuid(54321, 54321, 54321));
+                   int box[2];
+                   CHECK(pipe(box) == 0);
+                   pid_t other = fork();
+                   if (!other) {
+                       char c;
+                       CHECK(read(box[0], &c, 1) == 1);
+                       SHOW(getpriority(PRIO_PROCESS, 0));
+                       fflush(stdout);
+                       _exit(0);
+                   }
+                   fflush(stdout);
+                   SHOW(setpriority(PRIO_PROCESS, other, 7));
+                   SHOW(getpriority(PRIO_USER, 0)); // the best of both
+                   SHOW(setpriority(PRIO_USER, 0, 9));
+                   SHOW(getpriority(PRIO_PROCESS, other));
+                   SHOW(getpriority(PRIO_USER, 54321));
+                   SHOW(setpriority(PRIO_USER, 54321, 8));
+                   SHOW(setpriority(PRIO_USER, 0xffff, 8));
+                   fflush(stdout);
+                   CHECK(write(box[1], "x", 1) == 1);
+                   wait_for(other);
+                   // Nobody's but root's.
+                   SHOW(setpriority(PRIO_PROCESS, 1, 5));
+                   SHOW(sched_setscheduler(1, SCHED_BATCH, &zero));
+                   SHOW(sched_setscheduler(getppid(), SCHED_BATCH, &zero));
+                   cpu_set_t one_cpu;
+                   CPU_ZERO(&one_cpu);
+                   CPU_SET(0, &one_cpu);
+                   SHOW(sched_setaffinity(1, sizeof one_cpu, &one_cpu));
+               }));
     SHOW(syscall(SYS_reboot, 1, 2, 3, NULL));
     say_status("unprivileged", CHILD(CHECK(setresuid(1234, 1234, 1234) == 0); SHOW(syscall(SYS_reboot, 1, 2, 3, NULL))));
 }

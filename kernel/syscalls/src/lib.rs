@@ -26,6 +26,7 @@ mod pipe;
 mod poll;
 pub mod process;
 pub mod rw;
+pub mod sched;
 pub mod signal;
 mod socket;
 pub mod stat;

@@ -2,9 +2,8 @@
 
 use crate::Args;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
-use core_::task::{Cap, Process, Rlimit, TREE, Thread, rlimit};
+use core_::task::{Cap, Process, Rlimit, TREE, rlimit};
 use core_::uaccess::{self, UserPtr};
 use core_::{Errno, Mutex, Result, counters, current, log};
 
@@ -15,7 +14,7 @@ pub const VERSION: &str = concat!("#1 SMP PREEMPT_DYNAMIC lodger ", env!("CARGO_
 
 static HOSTNAME: Mutex<[u8; 65]> = host::sync::mutex([0; 65]);
 static DOMAINNAME: Mutex<[u8; 65]> = host::sync::mutex([0; 65]);
-static CPUS: AtomicU32 = AtomicU32::new(1);
+pub(crate) static CPUS: AtomicU32 = AtomicU32::new(1);
 
 /// Tells the machine's name and number of processors.
 pub fn set_machine(hostname: &[u8], cpus: u32) {
@@ -107,12 +106,6 @@ pub fn getcpu(a: &Args) -> Result<i64> {
     let (cpu, node) = host::thread::cpu_and_node();
     UserPtr::<u32>::new(a.u64(0)).write_if(|| cpu)?;
     UserPtr::<u32>::new(a.u64(1)).write_if(|| node)?;
-    Ok(0)
-}
-
-/// sched_yield(2).
-pub fn sched_yield(_: &Args) -> Result<i64> {
-    host::cpu::relax();
     Ok(0)
 }
 
@@ -293,6 +286,9 @@ pub fn prctl(a: &Args) -> Result<i64> {
             me.set_cred(Arc::new(c));
             Ok(0)
         }
+        // PR_GET_TIMING, PR_SET_TIMING: there is the statistical kind only
+        13 => Ok(0),
+        14 if a.u64(1) == 0 => Ok(0),
         15 => {
             let name = uaccess::read_cstr(a.u64(1), 16, Errno::E2BIG)
                 .or_else(|e| if e == Errno::E2BIG { uaccess::read_bytes(a.u64(1), 15) } else { Err(e) })?;
@@ -302,6 +298,8 @@ pub fn prctl(a: &Args) -> Result<i64> {
             Ok(0)
         }
         16 => UserPtr::<[u8; 16]>::new(a.u64(1)).write(*me.comm.lock()).map(|()| 0),
+        // PR_GET_SECCOMP: guests have no filters of their own yet
+        21 => Ok(0),
         // PR_CAPBSET_READ/DROP
         23 if a.u64(1) <= 40 => Ok(i64::from(me.cred().cap_bounding >> a.u64(1) & 1 != 0)),
         24 if a.u64(1) <= 40 => {
@@ -317,6 +315,11 @@ pub fn prctl(a: &Args) -> Result<i64> {
         // PR_SET/GET_TIMERSLACK
         29 => Ok(0),
         30 => Ok(50_000),
+        // PR_MCE_KILL_GET: PR_MCE_KILL_DEFAULT
+        34 => {
+            rest_zero()?;
+            if a.u64(1) == 0 { Ok(2) } else { Err(Errno::EINVAL) }
+        }
         // PR_SET/GET_CHILD_SUBREAPER
         36 => {
             p.subreaper.store(a.u64(1) != 0, Ordering::Relaxed);
@@ -354,128 +357,6 @@ pub fn prctl(a: &Args) -> Result<i64> {
     }
 }
 
-/// getpriority(2): the system call returns 20 - nice.
-pub fn getpriority(a: &Args) -> Result<i64> {
-    let nice = |p: &Process| p.nice.load(Ordering::Relaxed) as i32;
-    let best = match (a.int(0), a.int(1)) {
-        (0, pid) => Some(nice(&*super::process::ids::by_pid(pid)?)),
-        (1, g) => {
-            let g = if g == 0 { current().process.pgid() } else { g as u32 };
-            TREE.lock().group(g).iter().map(|p| nice(p)).min()
-        }
-        (2, _) => Some(nice(&current().process)),
-        _ => return Err(Errno::EINVAL),
-    };
-    best.map(|n| i64::from(20 - n)).ok_or(Errno::ESRCH)
-}
-
-/// setpriority(2): kept and shown; the host schedules as it likes.
-pub fn setpriority(a: &Args) -> Result<i64> {
-    let new = a.int(2).clamp(-20, 19);
-    let targets = match (a.int(0), a.int(1)) {
-        (0, pid) => alloc::vec![super::process::ids::by_pid(pid)?],
-        (1, g) => {
-            let g = if g == 0 { current().process.pgid() } else { g as u32 };
-            TREE.lock().group(g)
-        }
-        (2, _) => alloc::vec![current().process.clone()],
-        _ => return Err(Errno::EINVAL),
-    };
-    if targets.is_empty() {
-        return Err(Errno::ESRCH);
-    }
-    let cred = current().cred();
-    for p in targets {
-        // Process 1 and those that have ended have no thread: they are nobody's.
-        if !p.any_thread().map_or(cred.has(Cap::SysNice), |t| cred.may_schedule(&t.cred())) {
-            return Err(Errno::EPERM);
-        }
-        if new < p.nice.load(Ordering::Relaxed) as i32 && !cred.has(Cap::SysNice) {
-            return Err(Errno::EACCES);
-        }
-        p.nice.store(new as u32, Ordering::Relaxed);
-    }
-    Ok(0)
-}
-
-fn thread_exists(pid: i32) -> Result<()> {
-    with_thread(pid, |_| ())
-}
-
-/// Calls `f` with the thread `pid`; 0 is the caller.
-fn with_thread<T>(pid: i32, f: impl FnOnce(&Thread) -> T) -> Result<T> {
-    match pid {
-        p if p < 0 => Err(Errno::ESRCH),
-        0 => Ok(f(current())),
-        p => {
-            let t = TREE.lock().thread(p as u32);
-            match t {
-                Some(t) => Ok(f(&t)),
-                // Process 1 has no threads: it looks like the caller.
-                None if p == 1 => Ok(f(current())),
-                None => Err(Errno::ESRCH),
-            }
-        }
-    }
-}
-
-/// sched_getaffinity(2): the processors of the VM.
-pub fn sched_getaffinity(a: &Args) -> Result<i64> {
-    let chosen = with_thread(a.int(0), |t| t.affinity.load(Ordering::Relaxed))?;
-    let n = CPUS.load(Ordering::Relaxed).max(1) as usize;
-    let size = 8 * n.div_ceil(64);
-    if a.u64(1) < size as u64 || a.u64(1) % 8 != 0 {
-        return Err(Errno::EINVAL);
-    }
-    let mut mask = [0u8; 128];
-    // Only the first 64 processors can be chosen from; 0 stands for all.
-    for cpu in (0..n.min(1024)).filter(|c| chosen == 0 || (*c < 64 && chosen >> c & 1 != 0)) {
-        mask[cpu / 8] |= 1 << (cpu % 8);
-    }
-    uaccess::write_bytes(a.u64(2), &mask[..size])?;
-    Ok(size as i64)
-}
-
-/// sched_setaffinity(2): accepted where it names a processor of the VM; the host goes on to place threads.
-pub fn sched_setaffinity(a: &Args) -> Result<i64> {
-    thread_exists(a.int(0))?;
-    let n = (a.u64(1) as usize).min(128);
-    let mask = uaccess::read_bytes(a.u64(2), n)?;
-    let cpus = CPUS.load(Ordering::Relaxed).max(1) as usize;
-    let wanted: Vec<usize> = (0..cpus).filter(|c| mask.get(c / 8).is_some_and(|b| b & (1 << (c % 8)) != 0)).collect();
-    if wanted.is_empty() {
-        return Err(Errno::EINVAL);
-    }
-    let all = wanted.len() == cpus || wanted.iter().any(|c| *c >= 64);
-    let chosen = if all { 0 } else { wanted.iter().fold(0, |m, c| m | 1u64 << c) };
-    let cred = current().cred();
-    with_thread(a.int(0), |t| {
-        let may = cred.may_schedule(&t.cred());
-        may.then(|| t.affinity.store(chosen, Ordering::Relaxed)).map(|()| 0).ok_or(Errno::EPERM)
-    })?
-}
-
-/// As [`thread_exists`], for the calls that refuse negative numbers as such.
-fn scheduled(pid: i32) -> Result<()> {
-    if pid < 0 { Err(Errno::EINVAL) } else { thread_exists(pid) }
-}
-
-/// sched_getscheduler(2).
-pub fn sched_getscheduler(a: &Args) -> Result<i64> {
-    scheduled(a.int(0))?;
-    with_thread(a.int(0), |t| i64::from(t.policy.load(Ordering::Relaxed)))
-}
-
-/// sched_rr_get_interval(2): a slice as Linux's scheduler hands out.
-pub fn sched_rr_get_interval(a: &Args) -> Result<i64> {
-    scheduled(a.int(0))?;
-    const SLICE_NS: i64 = 4_000_000;
-    UserPtr::<[i64; 2]>::new(a.u64(1)).write([0, SLICE_NS]).map(|()| 0)
-}
-
-/// SCHED_RESET_ON_FORK.
-pub(crate) const RESET_ON_FORK: u32 = 0x4000_0000;
-
 /// reboot(2): nobody in the guest may; a machine ends when its VMM says so.
 pub fn reboot(a: &Args) -> Result<i64> {
     const MAGIC: u32 = 0xfee1_dead;
@@ -488,47 +369,4 @@ pub fn reboot(a: &Args) -> Result<i64> {
         return Err(counters::missing(169, Errno::EPERM));
     }
     Err(Errno::EPERM)
-}
-
-/// sched_setscheduler(2): only SCHED_OTHER, BATCH and IDLE, which need no privilege on the host.
-pub fn sched_setscheduler(a: &Args) -> Result<i64> {
-    scheduled(a.int(0))?;
-    let priority = UserPtr::<u32>::new(a.u64(2)).read()?;
-    match a.u32(1) & !RESET_ON_FORK {
-        0 | 3 | 5 if priority == 0 => {
-            with_thread(a.int(0), |t| t.policy.store(a.u32(1), Ordering::Relaxed)).map(|()| 0)
-        }
-        1 | 2 => Err(Errno::EPERM),
-        _ => Err(Errno::EINVAL),
-    }
-}
-
-/// sched_getparam(2).
-pub fn sched_getparam(a: &Args) -> Result<i64> {
-    scheduled(a.int(0))?;
-    UserPtr::<u32>::new(a.u64(1)).write(0).map(|()| 0)
-}
-
-/// sched_setparam(2).
-pub fn sched_setparam(a: &Args) -> Result<i64> {
-    scheduled(a.int(0))?;
-    if UserPtr::<u32>::new(a.u64(1)).read()? == 0 { Ok(0) } else { Err(Errno::EINVAL) }
-}
-
-/// sched_get_priority_max(2).
-pub fn sched_get_priority_max(a: &Args) -> Result<i64> {
-    match a.int(0) {
-        1 | 2 => Ok(99),
-        0 | 3 | 5 | 6 => Ok(0),
-        _ => Err(Errno::EINVAL),
-    }
-}
-
-/// sched_get_priority_min(2).
-pub fn sched_get_priority_min(a: &Args) -> Result<i64> {
-    match a.int(0) {
-        1 | 2 => Ok(1),
-        0 | 3 | 5 | 6 => Ok(0),
-        _ => Err(Errno::EINVAL),
-    }
 }

@@ -284,7 +284,7 @@ fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
     child.ioprio.store(me.ioprio.load(Ordering::Relaxed), Ordering::Relaxed);
     let policy = me.policy.load(Ordering::Relaxed);
     // SCHED_RESET_ON_FORK takes back only what needs privilege, which nobody gets here; the flag itself is not inherited.
-    child.policy.store(policy & !crate::misc::RESET_ON_FORK, Ordering::Relaxed);
+    child.policy.store(policy & !crate::sched::RESET_ON_FORK, Ordering::Relaxed);
     if r.flags & SETTLS != 0 {
         child.start_fs.store(r.tls, Ordering::Relaxed);
     }
