@@ -1,4 +1,4 @@
-// /proc/PID/syscall, /proc/PID/map_files (proc(5)).
+// /proc/PID/syscall, /proc/PID/map_files (proc(5)), and what is left of a process that has ended.
 #include "guest.h"
 #include <dirent.h>
 
@@ -76,7 +76,66 @@ static void maps(void) {
     OK(access("/proc/thread-self/map_files", F_OK));
 }
 
+static void show_lines(const char *path, const char *const *names) {
+    FILE *f = fopen(path, "r");
+    char line[300];
+    while (f && fgets(line, sizeof line, f))
+        for (int i = 0; names[i]; i++)
+            if (!strncmp(line, names[i], strlen(names[i]))) printf("%s", line);
+    if (f) fclose(f);
+}
+
+static int entries(const char *path) {
+    DIR *d = opendir(path);
+    int n = 0;
+    for (struct dirent *e; d && (e = readdir(d));) n++;
+    if (d) closedir(d);
+    return d ? n : -1;
+}
+
+// What is left of a process that nobody has waited for.
+static void zombie(void) {
+    pid_t p = fork();
+    if (!p) {
+        prctl(PR_SET_NAME, "a zombie to be");
+        CHECK(setresgid(123, 123, 123) == 0 && setresuid(54321, 54321, 54321) == 0);
+        _exit(3);
+    }
+    siginfo_t si;
+    CHECK(waitid(P_PID, p, &si, WEXITED | WNOWAIT) == 0);
+    SHOW(si.si_uid);
+    char path[60], text[100] = "";
+    snprintf(path, sizeof path, "/proc/%d/status", p);
+    show_lines(path, (const char *const[]){"Name:", "State:", "Uid:", "Gid:", "Threads:", NULL});
+    snprintf(path, sizeof path, "/proc/%d/comm", p);
+    FILE *f = fopen(path, "r");
+    CHECK(f && fgets(text, sizeof text, f));
+    printf("%s", text);
+    if (f) fclose(f);
+    snprintf(path, sizeof path, "/proc/%d/fd", p);
+    SHOW(entries(path));
+    snprintf(path, sizeof path, "/proc/%d", p);
+    struct stat st;
+    SHOW(stat(path, &st));
+    printf("%o, of %d:%d\n", st.st_mode, st.st_uid, st.st_gid);
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "/proc/%d/%s", p, (const char *const[]){"cwd", "root", "exe"}[i]);
+        SHOW(readlink(path, text, sizeof text));
+    }
+    snprintf(path, sizeof path, "/proc/%d/cmdline", p);
+    int fd = open(path, O_RDONLY);
+    SHOW(read(fd, text, sizeof text));
+    close(fd);
+    wait_for(p);
+    SHOW(stat(path, &st));
+}
+
 static void tests(void) {
     calls();
     maps();
+    zombie();
+    // A process that has set its memory aside is still its user's.
+    struct stat st;
+    say_status("not dumpable", CHILD(CHECK(setresuid(54321, 54321, 54321) == 0); SHOW(stat("/proc/self", &st)); printf("of %d\n", st.st_uid);
+                                      SHOW(stat("/proc/self/environ", &st)); printf("of %d\n", st.st_uid)));
 }

@@ -129,3 +129,12 @@ def _seconds(call):
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
+
+
+def test_an_interpreter_beneath_tmp_is_seen(tmp_path, monkeypatch):
+    prefix = os.path.realpath(tmp_path)
+    if not prefix.startswith("/tmp/"):
+        pytest.skip(f"temporary files of this host are in {prefix}, not beneath /tmp")
+    monkeypatch.setattr("sys.prefix", prefix)
+    made = [step.target for step in steps() if isinstance(step, Mount)]
+    assert made.index("/tmp") < made.index(prefix)

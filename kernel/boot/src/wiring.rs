@@ -196,6 +196,18 @@ impl ProcInfo for Processes {
         (done.utime_us.max(now as u64 / 1000), done.stime_us)
     }
 
+    fn switches(&self, p: &Process) -> (u64, u64) {
+        // The host tells a process of its own only.
+        if core_::current().process.pid == p.pid && host::cpu::scheduler().is_none() {
+            const NVCSW: usize = 16;
+            if let Ok(words) = host::process::getrusage(0) {
+                return (words[NVCSW], words[NVCSW + 1]);
+            }
+        }
+        let done = *p.usage.lock();
+        (done.nvcsw, done.nivcsw)
+    }
+
     fn syscall(&self, t: &Thread) -> Vec<u8> {
         let me = core_::current().tid() == t.tid();
         if !me && self.state(t) == b'R' {

@@ -61,6 +61,11 @@ pub trait ProcInfo: Send + Sync {
         let u = *p.usage.lock();
         (u.utime_us, u.stime_us)
     }
+    /// Voluntary and other context switches of a process.
+    fn switches(&self, p: &Process) -> (u64, u64) {
+        let u = *p.usage.lock();
+        (u.nvcsw, u.nivcsw)
+    }
     /// Controlling terminal's device number and its foreground process group.
     fn tty(&self, p: &Process) -> (u64, i32) {
         (0, -1)

@@ -57,6 +57,10 @@ pub fn ioprio_set(a: &Args) -> Result<i64> {
 
 /// ioprio_get(2): of several, the best: a class before the next one, no class last.
 pub fn ioprio_get(a: &Args) -> Result<i64> {
+    if (a.int(0), a.int(1)) == (PROCESS, 1) {
+        // It has no thread to keep another.
+        return Ok(0);
+    }
     let all = threads(a.int(0), a.int(1))?;
     let values = all.iter().map(|t| t.ioprio.load(Ordering::Relaxed));
     // Asked of several, what has none counts as best-effort in the middle (`ioprio_best`).

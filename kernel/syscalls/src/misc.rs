@@ -113,8 +113,7 @@ fn limits_of(pid: i32) -> Result<Arc<Process>> {
     let p = super::process::ids::by_pid(pid)?;
     let me = current();
     if p.pid != me.process.pid {
-        let t = p.any_thread().ok_or(Errno::ESRCH)?;
-        let (mine, theirs) = (me.cred(), t.cred());
+        let (mine, theirs) = (me.cred(), p.cred.lock().clone());
         let same = mine.uid == theirs.uid && mine.uid == theirs.euid && mine.uid == theirs.suid;
         if !same && !mine.has(Cap::SysResource) {
             return Err(Errno::EPERM);

@@ -75,6 +75,7 @@ pub fn process() -> Arc<Process> {
         report: AtomicU32::new(0),
         exit_signal: AtomicU32::new(17),
         cred: core_::Mutex::new(Arc::new(Cred::user(0, 0, Vec::new()))),
+        comm: Default::default(),
         rlimits: core_::Mutex::new(limits),
         start_ns: 0,
         usage: core_::Mutex::new(Usage::default()),

@@ -77,11 +77,12 @@ def host_root(hostname: str) -> list[Step]:
         except OSError:
             if os.path.isdir(path):
                 steps.append(Mount(OVERLAY, path, path))
+    # Before the interpreter, whose prefix may be in it.
+    steps += (Mount(TMPFS, "/tmp", "tmpfs"), Node(DIRECTORY, "/tmp", 0o1777))
     for prefix in interpreter_prefixes():
         steps.append(Mount(OVERLAY, prefix, prefix))
     steps += _etc(hostname)
-    steps += [*special_mounts(), Mount(TMPFS, "/tmp", "tmpfs"), Node(DIRECTORY, "/tmp", 0o1777)]
-    return steps
+    return [*steps, *special_mounts()]
 
 
 def special_mounts() -> list[Step]:

@@ -77,6 +77,7 @@ pub fn new_process(t: Template) -> Result<Arc<Process>> {
         report: AtomicU32::new(0),
         exit_signal: AtomicU32::new(t.exit_signal),
         cred: Mutex::new(t.cred),
+        comm: Mutex::default(),
         rlimits: Mutex::new(t.rlimits),
         start_ns: host::time::monotonic_ns(),
         usage: Mutex::default(),
@@ -158,6 +159,9 @@ pub fn thread_gone(t: &Thread) -> bool {
     threads.retain(|x| !core::ptr::eq(&**x, t));
     let last = threads.is_empty();
     drop(threads);
+    if t.tid() == t.process.pid {
+        *t.process.comm.lock() = *t.comm.lock();
+    }
     // The leader's number stays with the process until it is reaped.
     if t.tid() != t.process.pid {
         TREE.lock().remove_thread(t.tid());

@@ -150,6 +150,8 @@ pub struct Process {
     pub exit_signal: AtomicU32,
     /// Whose the process is, also when it has no thread any more: what a thread of it took last.
     pub cred: Mutex<Arc<Cred>>,
+    /// The leader's name, once it has ended.
+    pub comm: Mutex<[u8; 16]>,
     pub rlimits: Mutex<[Rlimit; rlimit::COUNT]>,
     pub start_ns: u64,
     /// Of threads that have ended.

@@ -66,7 +66,10 @@ impl Entries for Fds {
     fn list(&self) -> Result<DirList> {
         let mut out = DirList::new();
         let k = if self.info { kind::FILE } else { kind::LINK };
-        for (fd, _, _) in self.who.thread()?.files().list() {
+        self.who.process()?;
+        // Process 1, and what has ended, have none.
+        let files = self.who.thread().map(|t| t.files());
+        for (fd, _, _) in files.map_or(Vec::new(), |f| f.list()) {
             let number = ino(self.who.tid(), 0x1000 + fd as u32 * 2 + u32::from(self.info));
             out.push(format!("{fd}").as_bytes(), number, k);
         }

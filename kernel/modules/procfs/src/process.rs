@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering;
 use core_::procinfo::hooks;
 use core_::task::{Cap, Process, TREE, Thread};
 use core_::vfs::pseudo::{Changing, Entries, Fixed, Id, Link, Text};
-use core_::vfs::{Caching, DirList, Inode, Path, kind};
+use core_::vfs::{Caching, DirList, FsContext, Inode, Path, kind};
 use core_::{Errno, Result, current};
 
 /// The process, or the thread of it, that a directory is about. Numbers, not references: a directory that somebody
@@ -58,6 +58,16 @@ impl Who {
                 TREE.lock().thread(self.named).filter(|t| t.process.pid == self.pid).ok_or(Errno::ESRCH)
             }
             None => self.process()?.any_thread().ok_or(Errno::ESRCH),
+        }
+    }
+
+    /// Its working and root directory.
+    fn places(&self) -> Result<Arc<FsContext>> {
+        match self.thread() {
+            Ok(t) => Ok(t.fs()),
+            Err(_) if self.pid == 1 => FsContext::initial(),
+            // What has ended is nowhere.
+            Err(_) => Err(Errno::ENOENT),
         }
     }
 
@@ -133,7 +143,11 @@ pub fn dir_named(dev: u64, pid: u32, named: u32) -> Arc<dyn Inode> {
 
 fn make_dir(dev: u64, who: Who) -> Arc<dyn Inode> {
     let task = who.task;
-    let (uid, gid) = who.owner();
+    // The directory is its user's also where what is in it is not (task_dump_owner in fs/proc/base.c).
+    let (uid, gid) = who.process().map_or((0, 0), |p| {
+        let c = p.cred.lock();
+        (c.euid, c.egid)
+    });
     let n = u32::from(task.is_some()) * 0x800;
     Changing::inode(Id { dev, ino: ino(who.tid(), n), mode: 0o555, uid, gid }, Caching::Never, Dir { dev, who })
 }
@@ -163,8 +177,8 @@ impl Dir {
                 },
                 move |text| set_oom(&who, text),
             ),
-            "cwd" => place(who, self.id(n, 0o777), move || Ok(who.thread()?.fs().cwd())),
-            "root" => place(who, self.id(n, 0o777), move || Ok(who.thread()?.fs().root())),
+            "cwd" => place(who, self.id(n, 0o777), move || Ok(who.places()?.cwd())),
+            "root" => place(who, self.id(n, 0o777), move || Ok(who.places()?.root())),
             "exe" => place(who, self.id(n, 0o777), move || hooks().exe(&*who.process()?).ok_or(Errno::ENOENT)),
             "fd" | "fdinfo" => {
                 let info = name == "fdinfo";
@@ -220,9 +234,8 @@ fn namespaces(id: Id) -> Arc<dyn Inode> {
 }
 
 fn comm(who: &Who) -> Result<Vec<u8>> {
-    let Ok(t) = who.thread() else { return if who.tid() == 1 { Ok(b"init\n".to_vec()) } else { Err(Errno::ESRCH) } };
-    let c = *t.comm.lock();
-    let mut out = c[..c.iter().position(|b| *b == 0).unwrap_or(c.len())].to_vec();
+    who.process()?;
+    let mut out = status::name(who);
     out.push(b'\n');
     Ok(out)
 }

@@ -38,9 +38,12 @@ fn state(who: &Who, p: &Process) -> (char, &'static str) {
     }
 }
 
-fn name(who: &Who) -> Vec<u8> {
-    let Ok(t) = who.thread() else { return if who.tid() == 1 { b"init".to_vec() } else { Vec::new() } };
-    let c = *t.comm.lock();
+pub fn name(who: &Who) -> Vec<u8> {
+    let c = match (who.thread(), who.process()) {
+        (Ok(t), _) => *t.comm.lock(),
+        (_, Ok(p)) if p.pid > 1 => *p.comm.lock(),
+        _ => *b"init\0\0\0\0\0\0\0\0\0\0\0\0",
+    };
     c[..c.iter().position(|b| *b == 0).unwrap_or(c.len())].to_vec()
 }
 
@@ -66,7 +69,7 @@ pub fn stat(who: &Who) -> Result<Vec<u8>> {
     let (tty, tpgid) = hooks().tty(&p);
     let (utime, stime) = hooks().times(&p);
     let (own, children) = (*p.usage.lock(), *p.child_usage.lock());
-    let threads = p.threads.lock().len();
+    let threads = p.threads.lock().len().max(1);
     let nice = p.nice.load(Ordering::Relaxed) as i32;
     let start = p.start_ns.saturating_sub(procinfo::system(|s| s.boot_ns)) / 10_000_000;
     let m = hooks().mem(&p);
@@ -116,11 +119,11 @@ pub fn status(who: &Who) -> Result<Vec<u8>> {
         who.tid()
     );
     let _ = writeln!(s, "PPid:\t{ppid}\nTracerPid:\t0");
-    if let Some(t) = &thread {
-        let c = t.cred();
+    {
+        let c = thread.as_ref().map_or_else(|| p.cred.lock().clone(), |t| t.cred());
         let _ = writeln!(s, "Uid:\t{}\t{}\t{}\t{}", c.uid, c.euid, c.suid, c.fsuid);
         let _ = writeln!(s, "Gid:\t{}\t{}\t{}\t{}", c.gid, c.egid, c.sgid, c.fsgid);
-        let _ = write!(s, "FDSize:\t{}\nGroups:\t", t.files().capacity());
+        let _ = write!(s, "FDSize:\t{}\nGroups:\t", thread.as_ref().map_or(0, |t| t.files().capacity()));
         for g in &c.groups {
             let _ = write!(s, "{g} ");
         }
@@ -139,7 +142,7 @@ pub fn status(who: &Who) -> Result<Vec<u8>> {
         let _ = writeln!(s, "VmSwap:\t       0 kB\nHugetlbPages:\t       0 kB");
         let _ = writeln!(s, "CoreDumping:\t0\nTHP_enabled:\t1\nuntag_mask:\t0xffffffffffffffff");
     }
-    let _ = writeln!(s, "Threads:\t{}\nSigQ:\t0/{}", p.threads.lock().len(), p.rlimit(rlimit::SIGPENDING));
+    let _ = writeln!(s, "Threads:\t{}\nSigQ:\t0/{}", p.threads.lock().len().max(1), p.rlimit(rlimit::SIGPENDING));
     for (label, v) in ["SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt"].iter().zip(signals(who, &p)) {
         let _ = writeln!(s, "{label}:\t{v:016x}");
     }
@@ -161,8 +164,8 @@ pub fn status(who: &Who) -> Result<Vec<u8>> {
     let _ = writeln!(s, "Seccomp:\t0\nSeccomp_filters:\t0\nCpus_allowed:\t{mask:x}");
     let list = if cpus == 1 { String::from("0") } else { format!("0-{}", cpus - 1) };
     let _ = writeln!(s, "Cpus_allowed_list:\t{list}\nMems_allowed:\t1\nMems_allowed_list:\t0");
-    let u = *p.usage.lock();
-    let _ = writeln!(s, "voluntary_ctxt_switches:\t{}\nnonvoluntary_ctxt_switches:\t{}", u.nvcsw, u.nivcsw);
+    let (voluntary, other) = hooks().switches(&p);
+    let _ = writeln!(s, "voluntary_ctxt_switches:\t{voluntary}\nnonvoluntary_ctxt_switches:\t{other}");
     out.extend(s.into_bytes());
     Ok(out)
 }
