@@ -268,7 +268,11 @@ impl FileOps for HostStream {
         let mut done = 0;
         while src.left() > 0 {
             let n = src.take(&mut buf)?;
-            done += file::pwrite(self.fd.raw(), &buf[..n], off + done as u64)?;
+            let written = file::pwrite(self.fd.raw(), &buf[..n], off + done as u64)?;
+            done += written;
+            if written < n {
+                break;
+            }
         }
         Ok(done)
     }
