@@ -12,7 +12,7 @@ use control::message::{Boot, Mount, Node, Spawn, Writer};
 use control::server::{self, Machine, Ready, SpawnFailure};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core_::irq::{self, Handler, Line};
-use core_::signal::{SigInfo, code, send_group, send_process};
+use core_::signal::{SigInfo, code, send_group, send_process, sig};
 use core_::task::{Event, Exit, Process, State, TREE, Usage, tell};
 use core_::{Errno, Mutex};
 use host::sync::Once;
@@ -164,12 +164,12 @@ fn reap() {
         spawn::set_fault(p.spawn_id.load(Ordering::Relaxed) as u32, spawn::FAULT_KILLED);
         for t in &threads {
             let_go(t);
-            tell(t, &Event::Ended(Exit::signal(9, false)));
+            tell(t, &Event::Ended(Exit::signal(sig::KILL, false)));
             core_::task::thread_gone(t);
             trap::thread::free_slot(t.slot());
         }
         core_::time::process_gone(&p);
-        core_::task::process_exit(&p, Exit::signal(9, false));
+        core_::task::process_exit(&p, Exit::signal(sig::KILL, false));
     });
     seat::top_up();
 }
@@ -191,14 +191,14 @@ fn processor_lost(code: i32, status: i32) {
         let thread = p.threads.lock().iter().find(|t| t.slot() == slot).cloned();
         if let Some(t) = thread {
             let_go(&t);
-            tell(&t, &Event::Ended(Exit::signal(9, false)));
+            tell(&t, &Event::Ended(Exit::signal(sig::KILL, false)));
             let last = core_::task::thread_gone(&t);
             if last {
                 core_::time::process_gone(&p);
-                core_::task::process_exit(&p, Exit::signal(9, false));
+                core_::task::process_exit(&p, Exit::signal(sig::KILL, false));
             } else {
                 // The others sleep in the guest kernel: they end themselves.
-                syscalls::process::exit::begin_group_exit(&p, Exit::signal(9, false));
+                syscalls::process::exit::begin_group_exit(&p, Exit::signal(sig::KILL, false));
             }
         }
     }

@@ -75,16 +75,13 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), SpawnFailure> {
     let cred = Arc::new(Cred::user(s.uid, s.gid, core::mem::take(&mut s.groups)));
     let fs = FsContext::initial().map_err(|e| (e, String::from("the machine has no root directory")))?;
     let mut walk = walk_as(&cred).map_err(|e| (e, String::from("no root directory")))?;
-    let cwd = walk
-        .lookup(&s.cwd, true)
-        .map_err(|e| (e, format!("working directory {}: {}", String::from_utf8_lossy(&s.cwd), sentence(e))))?;
+    let directory = String::from_utf8_lossy(&s.cwd).into_owned();
+    let nowhere = |e: Errno| (e, format!("working directory {directory}: {}", sentence(e)));
+    let cwd = walk.lookup(&s.cwd, true).map_err(nowhere)?;
     if !cwd.dentry.is_dir() {
-        let text = format!("working directory {} is not a directory", String::from_utf8_lossy(&s.cwd));
-        return Err((Errno::ENOTDIR, text).into());
+        return Err((Errno::ENOTDIR, format!("working directory {directory} is not a directory")).into());
     }
-    cwd.inode()
-        .and_then(|i| vfs::perm::check(i, &cred, vfs::perm::EXEC))
-        .map_err(|e| (e, format!("working directory {}: {}", String::from_utf8_lossy(&s.cwd), sentence(e))))?;
+    cwd.inode().and_then(|i| vfs::perm::check(i, &cred, vfs::perm::EXEC)).map_err(nowhere)?;
     fs.set_cwd(cwd.clone());
     let open = |path: &[u8]| {
         let mut w = walk_as(&cred)?;

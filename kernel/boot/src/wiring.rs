@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering;
 use core_::file::{File, FileOps};
 use core_::net::SocketNames;
 use core_::procinfo::{self, MemInfo, ProcInfo, System};
-use core_::task::{Process, Thread};
+use core_::task::{Process, Thread, Usage};
 use core_::vfs::special::{self, Pts, PtsDir};
 use core_::vfs::{self, FileSystem, Path, kernel, kind};
 use core_::{Errno, Result};
@@ -153,15 +153,16 @@ impl ProcInfo for Processes {
 
     fn mem(&self, p: &Process) -> MemInfo {
         let Some(mm) = p.mm.lock().clone() else { return MemInfo::default() };
-        let (found, peak) = mm.resident(core_::current().process.pid == p.pid);
+        let found = mm.resident(core_::current().process.pid == p.pid);
+        let sizes = found.sizes;
         let s = mm.space.lock();
-        let (i, sizes) = (&s.image, s.sizes());
+        let i = &s.image;
         let text = i.code_end.saturating_sub(i.code_start).div_ceil(4096);
         MemInfo {
             size: s.areas.total() / 4096,
             own: found.own,
             shared: found.shared,
-            peak,
+            peak: found.peak,
             text,
             libraries: sizes.exec.saturating_sub(text),
             data: sizes.data,
@@ -182,7 +183,7 @@ impl ProcInfo for Processes {
             all.extend(p.mm.lock().clone().filter(|mm| all.last().is_none_or(|last| !Arc::ptr_eq(last, mm))));
         }
         // Not even the caller's own is measured: sysinfo(2) is called by programs that sort.
-        all.iter().map(|mm| mm.resident(false).0.own * 4096).sum()
+        all.iter().map(|mm| mm.resident(false).own * 4096).sum()
     }
 
     fn times(&self, p: &Process) -> (u64, u64) {
@@ -198,14 +199,10 @@ impl ProcInfo for Processes {
 
     fn switches(&self, p: &Process) -> (u64, u64) {
         // The host tells a process of its own only.
-        if core_::current().process.pid == p.pid && host::cpu::scheduler().is_none() {
-            const NVCSW: usize = 16;
-            if let Ok(words) = host::process::getrusage(0) {
-                return (words[NVCSW], words[NVCSW + 1]);
-            }
-        }
-        let done = *p.usage.lock();
-        (done.nvcsw, done.nivcsw)
+        let mine = core_::current().process.pid == p.pid && host::cpu::scheduler().is_none();
+        let so_far = mine.then(|| host::process::getrusage(0).ok()).flatten();
+        let u = so_far.map_or_else(|| *p.usage.lock(), |words| Usage::from_words(&words));
+        (u.nvcsw, u.nivcsw)
     }
 
     fn syscall(&self, t: &Thread) -> Vec<u8> {

@@ -78,14 +78,26 @@ pub trait FileOps: Send + Sync + Any {
         true
     }
 
-    /// pread(2) on an object that keeps its position itself ([`FileOps::is_stream`]) and yet has places.
+    /// pread(2); its own where an object keeps its position itself ([`FileOps::is_stream`]) and yet has places.
     fn pread(&self, file: &File, dst: &mut IoBuf, off: u64) -> Result<usize> {
-        Err(Errno::ESPIPE)
+        if self.is_stream() && !self.ignores_offset() {
+            return Err(Errno::ESPIPE);
+        }
+        if !file.readable() {
+            return Err(Errno::EBADF);
+        }
+        self.read(file, dst, off)
     }
 
     /// pwrite(2), likewise.
     fn pwrite(&self, file: &File, src: &mut IoBuf, off: u64) -> Result<usize> {
-        Err(Errno::ESPIPE)
+        if self.is_stream() && !self.ignores_offset() {
+            return Err(Errno::ESPIPE);
+        }
+        if !file.writable() {
+            return Err(Errno::EBADF);
+        }
+        self.write(file, src, off)
     }
 
     /// True where a mapping of the file is anonymous memory (/dev/zero).
@@ -318,12 +330,7 @@ impl File {
     /// # Errors
     /// `EBADF`, `ESPIPE`; the file's own.
     pub fn read_at(&self, dst: &mut IoBuf, off: u64) -> Result<usize> {
-        let places = !self.ops.is_stream() || self.ops.ignores_offset();
-        match places {
-            true if !self.readable() => Err(Errno::EBADF),
-            true => self.ops.read(self, dst, off),
-            false => self.ops.pread(self, dst, off),
-        }
+        self.ops.pread(self, dst, off)
     }
 
     /// pwrite(2).
@@ -331,12 +338,7 @@ impl File {
     /// # Errors
     /// `EBADF`, `ESPIPE`; the file's own.
     pub fn write_at(&self, src: &mut IoBuf, off: u64) -> Result<usize> {
-        let places = !self.ops.is_stream() || self.ops.ignores_offset();
-        match places {
-            true if !self.writable() => Err(Errno::EBADF),
-            true => self.ops.write(self, src, off),
-            false => self.ops.pwrite(self, src, off),
-        }
+        self.ops.pwrite(self, src, off)
     }
 
     /// Gives up the claim that the file was opened with (an interpreter's, once it is loaded).

@@ -194,6 +194,55 @@ impl<'a> IoBuf<'a> {
         if self.take(&mut v)? < want { Err(Errno::EFAULT) } else { Ok(v) }
     }
 
+    /// Fills the destination from the host's descriptor `fd` at `off`; returns how much there was.
+    ///
+    /// # Errors
+    /// The host's; `EFAULT`.
+    pub fn pread(&mut self, fd: i32, off: u64) -> Result<usize> {
+        let n = match (self.user_single(), self.user_pieces()) {
+            (Some(one), _) => host::file::user_preadv(fd, &[one], off)?,
+            (None, Some(pieces)) => host::file::user_preadv(fd, &pieces, off)?,
+            (None, None) => {
+                let mut total = 0;
+                let mut buf = alloc::vec![0u8; self.left().min(65536)];
+                while self.left() > 0 {
+                    let want = self.left().min(buf.len());
+                    let n = host::file::pread(fd, &mut buf[..want], off + total as u64)?;
+                    if n == 0 {
+                        break;
+                    }
+                    total += self.put(&buf[..n])?;
+                }
+                return Ok(total);
+            }
+        };
+        self.advance(n);
+        Ok(n)
+    }
+
+    /// Writes the source to the host's descriptor `fd` at `off`; returns how much the host took.
+    ///
+    /// # Errors
+    /// The host's; `EFAULT`.
+    pub fn pwrite(&mut self, fd: i32, off: u64) -> Result<usize> {
+        if let Some(pieces) = self.user_pieces() {
+            let n = host::file::user_pwritev(fd, &pieces, off)?;
+            self.advance(n);
+            return Ok(n);
+        }
+        let mut total = 0;
+        let mut buf = alloc::vec![0u8; self.left().min(65536)];
+        while self.left() > 0 {
+            let len = self.take(&mut buf)?;
+            let mut done = 0;
+            while done < len {
+                done += host::file::pwrite(fd, &buf[done..len], off + (total + done) as u64)?;
+            }
+            total += len;
+        }
+        Ok(total)
+    }
+
     fn each(
         &mut self,
         n: usize,

@@ -122,17 +122,7 @@ pub fn fsync(fd: i32, data_only: bool) -> Result<()> {
 /// # Errors
 /// The host's.
 pub fn seek_data(fd: i32, off: u64, hole: bool) -> Result<u64> {
-    // SAFETY: no memory is touched.
-    Errno::from_ret(unsafe { syscall!(lseek, fd, off, if hole { 4 } else { 3 }) }).map(|n| n as u64)
-}
-
-/// lseek(2) to the start: directories are listed from there.
-///
-/// # Errors
-/// The host's.
-pub fn rewind(fd: i32) -> Result<()> {
-    // SAFETY: no memory is touched.
-    Errno::from_ret(unsafe { syscall!(lseek, fd, 0, 0) }).map(drop)
+    crate::file::seek(fd, off as i64, if hole { 4 } else { 3 })
 }
 
 /// struct statfs as 15 words (statfs(2)).

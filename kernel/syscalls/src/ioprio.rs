@@ -1,33 +1,26 @@
 //! ioprio_get(2), ioprio_set(2): kept and shown; the host schedules as it likes.
 
 use crate::Args;
+use crate::sched::processes;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
-use core_::task::{Cap, TREE};
+use core_::task::{Cap, TREE, Thread};
 use core_::{Errno, Result, current};
 
 const PROCESS: i32 = 1;
-const GROUP: i32 = 2;
-const USER: i32 = 3;
 const CLASS_SHIFT: u32 = 13;
 
 /// The threads that `which` and `who` name.
-fn threads(which: i32, who: i32) -> Result<Vec<alloc::sync::Arc<core_::task::Thread>>> {
-    let me = current();
-    let tid = if who == 0 { me.tid() } else { who as u32 };
-    let tree = TREE.lock();
+fn threads(which: i32, who: i32) -> Result<Vec<Arc<Thread>>> {
     let found: Vec<_> = match which {
         // As everywhere in Linux's scheduling, a process is named by each of its threads.
-        PROCESS => tree.thread(tid).into_iter().collect(),
-        GROUP => {
-            let group = if who == 0 { me.process.pgid() } else { who as u32 };
-            tree.group(group).iter().filter_map(|p| p.any_thread()).collect()
+        PROCESS => {
+            let tid = if who == 0 { current().tid() } else { who as u32 };
+            TREE.lock().thread(tid).into_iter().collect()
         }
-        USER => {
-            let uid = if who == 0 { me.cred().uid } else { who as u32 };
-            tree.all().iter().filter_map(|p| p.any_thread()).filter(|t| t.cred().uid == uid).collect()
-        }
-        _ => return Err(Errno::EINVAL),
+        // getpriority(2) counts the kinds from 0.
+        _ => processes(which.wrapping_sub(1), who)?.iter().filter_map(|p| p.any_thread()).collect(),
     };
     if found.is_empty() { Err(Errno::ESRCH) } else { Ok(found) }
 }

@@ -10,7 +10,7 @@ use core_::uaccess::{self, UserPtr};
 use core_::{Errno, Result, current};
 
 /// The processes that getpriority(2)'s `which` and `who` name.
-fn processes(which: i32, who: i32) -> Result<Vec<Arc<Process>>> {
+pub(crate) fn processes(which: i32, who: i32) -> Result<Vec<Arc<Process>>> {
     const PROCESS: i32 = 0;
     const GROUP: i32 = 1;
     const USER: i32 = 2;

@@ -131,15 +131,19 @@ impl Area {
         self.tree.range(..=addr).next_back().filter(|(_, v)| addr < v.end).map(|(s, v)| (*s, v))
     }
 
+    /// The areas that overlap `[start, end)`, whole.
+    pub(super) fn touching(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, &Vma)> {
+        let first = self.find(start).map_or(start, |(s, _)| s);
+        self.tree.range(first..end).map(|(s, v)| (*s, v))
+    }
+
     /// The areas that overlap `[start, end)`, cut to it.
     #[must_use]
     pub fn overlapping(&self, start: u64, end: u64) -> Vec<(u64, Vma)> {
-        let first = self.find(start).map_or(start, |(s, _)| s);
-        self.tree
-            .range(first..end)
+        self.touching(start, end)
             .map(|(s, v)| {
-                let at = (*s).max(start);
-                let mut v = if at > *s { v.tail(*s, at) } else { v.clone() };
+                let at = s.max(start);
+                let mut v = if at > s { v.tail(s, at) } else { v.clone() };
                 v.end = v.end.min(end);
                 (at, v)
             })
@@ -335,13 +339,12 @@ impl Area {
     /// # Errors
     /// `ENOMEM`; what `f` returns.
     pub fn each_covering(&self, start: u64, end: u64, mut f: impl FnMut(u64, u64, &Vma) -> Result<()>) -> Result<()> {
-        let first = self.find(start).map_or(start, |(s, _)| s);
         let mut at = start;
-        for (s, v) in self.tree.range(first..end) {
-            if *s > at {
+        for (s, v) in self.touching(start, end) {
+            if s > at {
                 return Err(Errno::ENOMEM);
             }
-            f((*s).max(start), v.end.min(end), v)?;
+            f(s.max(start), v.end.min(end), v)?;
             at = v.end;
         }
         if at < end { Err(Errno::ENOMEM) } else { Ok(()) }

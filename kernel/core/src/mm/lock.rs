@@ -31,12 +31,11 @@ impl Space {
     /// Locked bytes in `[start, end)`.
     pub(super) fn locked_in(&self, start: u64, end: u64) -> u64 {
         let locked = |(_, v): &(u64, &super::Vma)| v.flags & flag::LOCKED != 0;
-        self.areas.iter().filter(locked).map(|(s, v)| v.end.min(end).saturating_sub(s.max(start))).sum()
+        self.areas.touching(start, end).filter(locked).map(|(s, v)| v.end.min(end) - s.max(start)).sum()
     }
 
     /// Locked bytes.
-    #[must_use]
-    pub fn locked(&self) -> u64 {
+    fn locked(&self) -> u64 {
         self.locked_in(0, u64::MAX)
     }
 }

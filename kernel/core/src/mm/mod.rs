@@ -182,7 +182,10 @@ impl Mm {
             toggles: toggle::Toggles::default(),
         };
         copy.areas.drop_unforked();
-        copy.areas.mark(0, u64::MAX, flag::LOCKED, false);
+        // Locks are not inherited. Most have none: then nothing is gone through to be joined anew.
+        if copy.areas.iter().any(|(_, v)| v.flags & flag::LOCKED != 0) {
+            copy.areas.mark(0, u64::MAX, flag::LOCKED, false);
+        }
         let cuts = Mutex::new(self.cuts.lock().clone());
         let over_table = AtomicBool::new(self.lies_over_table());
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);

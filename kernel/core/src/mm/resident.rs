@@ -8,11 +8,13 @@ use super::{Mm, Space, flag, spaces};
 use abi::layout::PAGE;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Pages in memory: of its own, and of files and shared memory.
+/// Pages in memory: of its own, of files and shared memory, and the most of both that was ever found; and all that there are.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Resident {
     pub own: u64,
     pub shared: u64,
+    pub peak: u64,
+    pub sizes: Sizes,
 }
 
 /// What was found last.
@@ -25,6 +27,16 @@ pub(super) struct Sample {
     data: AtomicU64,
     exec: AtomicU64,
     peak: AtomicU64,
+}
+
+impl Sample {
+    /// What was found, own and shared, and what has come since: the most that there can be now.
+    fn since(&self, now: &Sizes) -> (u64, u64) {
+        let last = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        let (own, data) = (last(&self.own), last(&self.data));
+        let own = if now.data < data { own.min(now.data) } else { own + (now.data - data) };
+        (own, last(&self.shared) + now.exec.saturating_sub(last(&self.exec)))
+    }
 }
 
 /// Sizes of an address space in pages, each kind as Linux counts it (`vm_stat_account` in mm/mmap.c).
@@ -45,6 +57,7 @@ impl Space {
             let pages = (v.end - start) / PAGE;
             let stack =
                 v.flags & flag::GROWSDOWN != 0 || (start <= self.image.stack_start && self.image.stack_start < v.end);
+            sum.locked += if v.flags & flag::LOCKED != 0 { pages } else { 0 };
             if stack {
                 sum.stack += pages;
             } else if v.prot & flag::PROT_WRITE != 0 && v.flags & flag::TYPE == flag::PRIVATE {
@@ -53,34 +66,30 @@ impl Space {
                 sum.exec += pages;
             }
         }
-        sum.locked = self.locked() / PAGE;
         sum
     }
 }
 
 impl Mm {
-    /// What is in memory, and the most that was ever found. `mine`: the calling process's own space.
+    /// What is in memory. `mine`: the calling process's own space.
     #[must_use]
-    pub fn resident(&self, mine: bool) -> (Resident, u64) {
-        if spaces::mmu().pages_are_frames() {
-            let own = self.space.lock().table.resident();
-            let peak = self.sample.peak.fetch_max(own, Ordering::Relaxed).max(own);
-            return (Resident { own, shared: 0 }, peak);
+    pub fn resident(&self, mine: bool) -> Resident {
+        let frames = spaces::mmu().pages_are_frames();
+        if !frames {
+            if mine {
+                self.measure();
+            } else {
+                self.sample.wanted.store(true, Ordering::Relaxed);
+            }
         }
-        if mine {
-            self.measure();
-        } else {
-            self.sample.wanted.store(true, Ordering::Relaxed);
-        }
-        let now = self.space.lock().sizes();
-        let last = |n: &AtomicU64| n.load(Ordering::Relaxed);
-        let since = |found: u64, then: u64, now: u64| if now < then { found.min(now) } else { found + (now - then) };
-        let found = Resident {
-            own: since(last(&self.sample.own), last(&self.sample.data), now.data),
-            shared: last(&self.sample.shared) + now.exec.saturating_sub(last(&self.sample.exec)),
+        let (sizes, table) = {
+            let s = self.space.lock();
+            (s.sizes(), s.table.resident())
         };
-        let all = found.own + found.shared;
-        (found, self.sample.peak.fetch_max(all, Ordering::Relaxed).max(all))
+        let (own, shared) = if frames { (table, 0) } else { self.sample.since(&sizes) };
+        let all = own + shared;
+        let peak = self.sample.peak.fetch_max(all, Ordering::Relaxed).max(all);
+        Resident { own, shared, peak, sizes }
     }
 
     /// Called by a process that changes its own space: tells how much there is, where somebody has asked.
@@ -100,7 +109,7 @@ impl Mm {
             let areas = s.areas.iter().filter(accessible).map(|(start, v)| (start, v.end, private(v))).collect();
             (areas, s.sizes())
         };
-        let mut sum = Resident::default();
+        let (mut own, mut shared) = (0, 0);
         let mut pages = [0; 4096];
         for (start, end, private) in areas {
             let mut at = start;
@@ -109,12 +118,12 @@ impl Mm {
                 // Gone meanwhile, by another thread: nothing is there.
                 let there =
                     spaces::mmu().resident(self, at, part).map_or(0, |()| part.iter().filter(|p| **p & 1 != 0).count());
-                *(if private { &mut sum.own } else { &mut sum.shared }) += there as u64;
+                *(if private { &mut own } else { &mut shared }) += there as u64;
                 at += part.len() as u64 * PAGE;
             }
         }
-        self.sample.own.store(sum.own, Ordering::Relaxed);
-        self.sample.shared.store(sum.shared, Ordering::Relaxed);
+        self.sample.own.store(own, Ordering::Relaxed);
+        self.sample.shared.store(shared, Ordering::Relaxed);
         self.sample.data.store(sizes.data, Ordering::Relaxed);
         self.sample.exec.store(sizes.exec, Ordering::Relaxed);
     }

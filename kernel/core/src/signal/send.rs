@@ -77,7 +77,7 @@ pub fn notify(p: &Arc<Process>, code: i32, status: u32) {
     let Some(parent) = parent else { return };
     let act = parent.sighand.lock().action(sig::CHLD);
     if act.handler != super::Action::IGN && act.flags & super::Action::NOCLDSTOP == 0 {
-        let uid = p.any_thread().map_or(0, |t| t.cred().uid);
+        let uid = p.cred.lock().uid;
         send_process(&parent, SigInfo::child(code, p.pid, uid, status, 0, 0));
     }
     parent.child_wait.wake_all();

@@ -107,7 +107,7 @@ pub fn new_process(t: Template) -> Result<Arc<Process>> {
 pub fn init_process() -> Result<Arc<Process>> {
     let mut ignore = [Action::default(); 64];
     ignore[sig::CHLD as usize - 1].handler = Action::IGN;
-    new_process(Template {
+    let init = new_process(Template {
         ppid: 0,
         maker: 0,
         pgid: 1,
@@ -121,7 +121,9 @@ pub fn init_process() -> Result<Arc<Process>> {
         origin: 0,
         nice: 0,
         pid: None,
-    })
+    })?;
+    init.comm.lock()[..4].copy_from_slice(b"init");
+    Ok(init)
 }
 
 /// Whether the user that `cred` says has more threads than RLIMIT_NPROC of `p` allows, once there are `more` (getrlimit(2)).

@@ -150,7 +150,7 @@ pub struct Process {
     pub exit_signal: AtomicU32,
     /// Whose the process is, also when it has no thread any more: what a thread of it took last.
     pub cred: Mutex<Arc<Cred>>,
-    /// The leader's name, once it has ended.
+    /// The leader's name, once it has ended; process 1's from the first.
     pub comm: Mutex<[u8; 16]>,
     pub rlimits: Mutex<[Rlimit; rlimit::COUNT]>,
     pub start_ns: u64,

@@ -83,6 +83,30 @@ pub struct Attr {
     pub btime: Time,
 }
 
+impl Attr {
+    /// Those of a file of the host, with the host's device and number; it belongs to root.
+    #[must_use]
+    pub fn of_host(st: &abi::linux::statx) -> Attr {
+        let time = |t: abi::linux::statx_timestamp| (t.tv_sec, t.tv_nsec);
+        Attr {
+            dev: makedev(st.stx_dev_major, st.stx_dev_minor),
+            ino: st.stx_ino,
+            mode: u32::from(st.stx_mode),
+            nlink: st.stx_nlink,
+            uid: 0,
+            gid: 0,
+            rdev: makedev(st.stx_rdev_major, st.stx_rdev_minor),
+            size: st.stx_size,
+            blocks: st.stx_blocks,
+            blksize: st.stx_blksize,
+            atime: time(st.stx_atime),
+            mtime: time(st.stx_mtime),
+            ctime: time(st.stx_ctime),
+            btime: time(st.stx_btime),
+        }
+    }
+}
+
 /// What a permission check needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Perm {

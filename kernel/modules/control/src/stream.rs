@@ -55,7 +55,7 @@ impl HostStream {
     pub fn open(fd: HostFd) -> Result<Arc<File>> {
         let st = file::statx(fd.raw(), b"", ATTRIBUTES)?;
         let flags = file::status_flags(fd.raw())? & (oflag::ACCMODE | oflag::APPEND);
-        let (mode, rdev) = (u32::from(st.stx_mode), makedev(st.stx_rdev_major, st.stx_rdev_minor));
+        let Attr { mode, rdev, .. } = Attr::of_host(&st);
         let shared = Shared { fd, queue: Arc::default(), line: Mutex::default(), mode, rdev };
         Ok(File::new(Arc::new(HostStream(Arc::new(shared))), flags))
     }
@@ -244,37 +244,11 @@ impl FileOps for HostStream {
     }
 
     fn pread(&self, _f: &File, dst: &mut IoBuf, off: u64) -> Result<usize> {
-        if !self.is_file() {
-            return Err(Errno::ESPIPE);
-        }
-        let mut buf = [0u8; 4096];
-        let mut done = 0;
-        while dst.left() > 0 {
-            let want = dst.left().min(buf.len());
-            let n = file::pread(self.fd.raw(), &mut buf[..want], off + done as u64)?;
-            done += dst.put(&buf[..n])?;
-            if n < want {
-                break;
-            }
-        }
-        Ok(done)
+        if self.is_file() { dst.pread(self.fd.raw(), off) } else { Err(Errno::ESPIPE) }
     }
 
     fn pwrite(&self, _f: &File, src: &mut IoBuf, off: u64) -> Result<usize> {
-        if !self.is_file() {
-            return Err(Errno::ESPIPE);
-        }
-        let mut buf = [0u8; 4096];
-        let mut done = 0;
-        while src.left() > 0 {
-            let n = src.take(&mut buf)?;
-            let written = file::pwrite(self.fd.raw(), &buf[..n], off + done as u64)?;
-            done += written;
-            if written < n {
-                break;
-            }
-        }
-        Ok(done)
+        if self.is_file() { src.pwrite(self.fd.raw(), off) } else { Err(Errno::ESPIPE) }
     }
 
     fn pollable(&self) -> bool {
@@ -284,27 +258,11 @@ impl FileOps for HostStream {
     /// A pipe, a file or a device as on the host; a socket is shown as the pipe that it is used as, because it takes no
     /// socket calls. It belongs to root.
     fn attr(&self, _f: &File) -> Option<Attr> {
-        let kind = self.mode & kind::MASK;
-        if !matches!(kind, kind::FILE | kind::CHAR) {
+        if !matches!(self.mode & kind::MASK, kind::FILE | kind::CHAR) {
             return None;
         }
         let st = file::statx(self.fd.raw(), b"", ATTRIBUTES).ok()?;
-        let time = |t: abi::linux::statx_timestamp| (t.tv_sec, t.tv_nsec);
-        Some(Attr {
-            dev: makedev(st.stx_dev_major, st.stx_dev_minor),
-            ino: st.stx_ino,
-            mode: kind | u32::from(st.stx_mode) & 0o7777,
-            nlink: st.stx_nlink,
-            rdev: self.rdev,
-            size: st.stx_size,
-            blocks: st.stx_blocks,
-            blksize: st.stx_blksize,
-            atime: time(st.stx_atime),
-            mtime: time(st.stx_mtime),
-            ctime: time(st.stx_ctime),
-            btime: time(st.stx_btime),
-            ..Attr::default()
-        })
+        Some(Attr::of_host(&st))
     }
 
     fn link_text(&self, _f: &File) -> Option<Vec<u8>> {

@@ -47,22 +47,12 @@ pub struct HostInode {
 
 fn attr_of(fs: &Shared, st: &statx) -> Attr {
     let dev = makedev(st.stx_dev_major, st.stx_dev_minor);
-    let t = |t: abi::linux::statx_timestamp| (t.tv_sec, t.tv_nsec);
     Attr {
         dev: fs.dev,
         ino: fs.ino(dev, st.stx_ino),
-        mode: u32::from(st.stx_mode),
-        nlink: st.stx_nlink,
         uid: fs.uid_in(st.stx_uid),
         gid: fs.gid_in(st.stx_gid),
-        rdev: makedev(st.stx_rdev_major, st.stx_rdev_minor),
-        size: st.stx_size,
-        blocks: st.stx_blocks,
-        blksize: st.stx_blksize,
-        atime: t(st.stx_atime),
-        mtime: t(st.stx_mtime),
-        ctime: t(st.stx_ctime),
-        btime: t(st.stx_btime),
+        ..Attr::of_host(st)
     }
 }
 

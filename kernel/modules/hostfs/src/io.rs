@@ -86,26 +86,7 @@ impl FileOps for HostInode {
         if let Some(c) = self.content()? {
             return dst.put(c.get(off as usize..).unwrap_or_default());
         }
-        let fd = self.fd(false)?;
-        let n = match (dst.user_single(), dst.user_pieces()) {
-            (Some(one), _) => host::file::user_preadv(fd.raw(), &[one], off)?,
-            (None, Some(pieces)) => host::file::user_preadv(fd.raw(), &pieces, off)?,
-            (None, None) => {
-                let mut total = 0;
-                let mut buf = alloc::vec![0u8; dst.left().min(65536)];
-                while dst.left() > 0 {
-                    let want = dst.left().min(buf.len());
-                    let n = host::file::pread(fd.raw(), &mut buf[..want], off + total as u64)?;
-                    if n == 0 {
-                        break;
-                    }
-                    total += dst.put(&buf[..n])?;
-                }
-                return Ok(total);
-            }
-        };
-        dst.advance(n);
-        Ok(n)
+        dst.pread(self.fd(false)?.raw(), off)
     }
 
     fn write(&self, file: &File, src: &mut IoBuf, off: u64) -> Result<usize> {
@@ -113,27 +94,7 @@ impl FileOps for HostInode {
         if off > i64::MAX as u64 {
             return Err(Errno::EFBIG);
         }
-        let fd = self.fd(true)?;
-        let n = match src.user_pieces() {
-            Some(pieces) => {
-                let n = host::file::user_pwritev(fd.raw(), &pieces, off)?;
-                src.advance(n);
-                n
-            }
-            None => {
-                let mut total = 0;
-                let mut buf = alloc::vec![0u8; src.left().min(65536)];
-                while src.left() > 0 {
-                    let len = src.take(&mut buf)?;
-                    let mut done = 0;
-                    while done < len {
-                        done += host::file::pwrite(fd.raw(), &buf[done..len], off + (total + done) as u64)?;
-                    }
-                    total += len;
-                }
-                total
-            }
-        };
+        let n = src.pwrite(self.fd(true)?.raw(), off)?;
         self.size.fetch_max(off + n as u64, Ordering::Relaxed);
         file.set_append_pos(off + n as u64);
         Ok(n)

@@ -39,10 +39,9 @@ fn state(who: &Who, p: &Process) -> (char, &'static str) {
 }
 
 pub fn name(who: &Who) -> Vec<u8> {
-    let c = match (who.thread(), who.process()) {
-        (Ok(t), _) => *t.comm.lock(),
-        (_, Ok(p)) if p.pid > 1 => *p.comm.lock(),
-        _ => *b"init\0\0\0\0\0\0\0\0\0\0\0\0",
+    let c = match who.thread() {
+        Ok(t) => *t.comm.lock(),
+        Err(_) => who.process().map_or([0; 16], |p| *p.comm.lock()),
     };
     c[..c.iter().position(|b| *b == 0).unwrap_or(c.len())].to_vec()
 }
@@ -119,16 +118,14 @@ pub fn status(who: &Who) -> Result<Vec<u8>> {
         who.tid()
     );
     let _ = writeln!(s, "PPid:\t{ppid}\nTracerPid:\t0");
-    {
-        let c = thread.as_ref().map_or_else(|| p.cred.lock().clone(), |t| t.cred());
-        let _ = writeln!(s, "Uid:\t{}\t{}\t{}\t{}", c.uid, c.euid, c.suid, c.fsuid);
-        let _ = writeln!(s, "Gid:\t{}\t{}\t{}\t{}", c.gid, c.egid, c.sgid, c.fsgid);
-        let _ = write!(s, "FDSize:\t{}\nGroups:\t", thread.as_ref().map_or(0, |t| t.files().capacity()));
-        for g in &c.groups {
-            let _ = write!(s, "{g} ");
-        }
-        let _ = writeln!(s);
+    let c = thread.as_ref().map_or_else(|| p.cred.lock().clone(), |t| t.cred());
+    let _ = writeln!(s, "Uid:\t{}\t{}\t{}\t{}", c.uid, c.euid, c.suid, c.fsuid);
+    let _ = writeln!(s, "Gid:\t{}\t{}\t{}\t{}", c.gid, c.egid, c.sgid, c.fsgid);
+    let _ = write!(s, "FDSize:\t{}\nGroups:\t", thread.as_ref().map_or(0, |t| t.files().capacity()));
+    for g in &c.groups {
+        let _ = write!(s, "{g} ");
     }
+    let _ = writeln!(s);
     let _ = writeln!(s, "NStgid:\t{}\nNSpid:\t{}\nNSpgid:\t{}\nNSsid:\t{}", p.pid, who.tid(), p.pgid(), p.sid());
     if letter != 'Z' {
         let m = hooks().mem(&p);
