@@ -149,7 +149,7 @@ def test_only_the_control_socket_and_the_log_are_inherited(fake):
 def test_layers_and_stats(vm):
     assert vm.layers["guard"] == "none" and vm.layers["monitor"] == "inline" and vm.layers["seccomp"] is False
     steps = vm.stats()["steps"]
-    assert steps[0][:3] == ["MOUNT", 3, "/"]
+    assert steps[0][:3] == ["MOUNT", 0, "/"]
     assert vm.boot_ns == 1234
 
 

@@ -4,6 +4,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use control::message::{Mount, Node};
+use core::sync::atomic::{AtomicU16, Ordering};
+use core_::Errno;
 use core_::vfs::{self, FileSystem, kernel};
 use hostfs::{HostFs, Mode};
 use tmpfs::{Quota, TmpFs};
@@ -14,6 +16,7 @@ pub struct Mounts {
     pub quota: Arc<Quota>,
     pub host_uid: u32,
     pub host_gid: u32,
+    layers: AtomicU16,
 }
 
 /// Most inodes of the writable layers.
@@ -22,7 +25,7 @@ const INODES: u64 = 1 << 20;
 impl Mounts {
     #[must_use]
     pub fn new(disk: u64, host_uid: u32, host_gid: u32) -> Mounts {
-        Mounts { quota: Quota::new(disk, INODES), host_uid, host_gid }
+        Mounts { quota: Quota::new(disk, INODES), host_uid, host_gid, layers: AtomicU16::new(0) }
     }
 
     /// What all file systems in memory share: the machine's limit.
@@ -30,10 +33,18 @@ impl Mounts {
         &self.quota
     }
 
+    /// For a directory that may become part of an overlay; see [`HostFs::new`].
+    fn numbers(&self) -> Result<u16, String> {
+        /// A directory rarely has more file systems of the host mounted within.
+        const DEVICES: u16 = 64;
+        let n = self.layers.fetch_add(1, Ordering::Relaxed);
+        n.checked_mul(DEVICES).ok_or_else(|| format!("{n} host directories are too many"))
+    }
+
     fn hostfs(&self, m: &mut Mount, mode: Mode) -> Result<Arc<dyn FileSystem>, String> {
         let dir = m.dir.take().ok_or("a mount of a host directory without its descriptor")?;
         // The file system keeps the descriptor for the VM's life.
-        HostFs::new(dir.into_raw(), mode, self.host_uid, self.host_gid)
+        HostFs::new(dir.into_raw(), mode, self.host_uid, self.host_gid, self.numbers()?)
             .map(|f| f as Arc<dyn FileSystem>)
             .map_err(|e| format!("{}: {e}", String::from_utf8_lossy(&m.source)))
     }
@@ -55,11 +66,22 @@ impl Mounts {
     /// A sentence for the VMM.
     pub fn mount(&self, mut m: Mount) -> Result<(), String> {
         let mut flags = 0;
+        let target = m.target.clone();
+        let where_ = |e| format!("mount on {}: {e}", String::from_utf8_lossy(&target));
         let fs: Arc<dyn FileSystem> = match m.kind {
+            0 if m.source.is_empty() => {
+                m.source = b"overlay".to_vec();
+                overlay::Overlay::empty(self.tmpfs(0o755)?).map_err(|e| format!("overlay: {e}"))?
+            }
             0 => {
                 let lower = self.hostfs(&mut m, Mode::Cached)?;
-                let upper = self.tmpfs(0o755)?;
-                overlay::Overlay::new(&lower, upper).map_err(|e| format!("overlay: {e}"))?
+                // On an overlay it is part of it: one file system, as on a usual machine.
+                match kernel::kput(&m.target, |dir, name| overlay::graft(dir, name, &lower)) {
+                    Ok(_) => return Ok(()),
+                    Err(Errno::ENOENT | Errno::EEXIST | Errno::EXDEV) => {}
+                    Err(e) => return Err(where_(e)),
+                }
+                overlay::Overlay::new(&lower, self.tmpfs(0o755)?).map_err(|e| format!("overlay: {e}"))?
             }
             1 => {
                 flags = vfs::ms::RDONLY;
@@ -70,7 +92,6 @@ impl Mounts {
             4..=6 => return crate::wiring::special_mount(m.kind, &m.target, &self.quota),
             k => return Err(format!("mount type {k} is unknown")),
         };
-        let where_ = |e| format!("mount on {}: {e}", String::from_utf8_lossy(&m.target));
         if m.target == b"/" {
             vfs::mount_root(fs, &m.source);
             return Ok(());

@@ -25,7 +25,9 @@ pub fn wire(quota: &Arc<Quota>) {
     syscalls::process::seat::on_waiting(&(crate::memory::touch as fn(u32)));
     QUOTA.set(alloc::boxed::Box::leak(alloc::boxed::Box::new(quota.clone())));
     vfs::mount::register_fs(b"sysfs", |_| Ok(sysfs::SysFs::new()));
-    vfs::mount::register_fs(b"tmpfs", mounted_tmpfs);
+    vfs::mount::register_fs(b"tmpfs", |options| {
+        Ok(TmpFs::mounted(QUOTA.get().ok_or(Errno::ENODEV)?.clone(), options)?)
+    });
     vfs::mount::register_fs(b"proc", |_| Ok(procfs::ProcFs::new()));
     special::register_fifo(pipe::open_fifo);
     devfs::register();
@@ -262,16 +264,6 @@ pub fn system(b: &Boot) {
 
 /// For file systems in memory that mount(2) makes.
 static QUOTA: Once<Arc<Quota>> = Once::new();
-
-/// mount(2) of a tmpfs (tmpfs(5)): its mode can be chosen; a size of its own it can not have.
-fn mounted_tmpfs(options: &[u8]) -> Result<Arc<dyn FileSystem>> {
-    let mut mode = 0o1777;
-    for option in options.split(|b| *b == b',').filter(|o| !o.is_empty()) {
-        let text = option.strip_prefix(b"mode=").and_then(|v| core::str::from_utf8(v).ok()).ok_or(Errno::EINVAL)?;
-        mode = u32::from_str_radix(text, 8).map_err(|_| Errno::EINVAL)? & 0o7777;
-    }
-    Ok(TmpFs::new(QUOTA.get().ok_or(Errno::ENODEV)?.clone(), mode)?)
-}
 
 /// Mounts of /proc, /dev (with pts and shm), /sys.
 ///

@@ -19,6 +19,9 @@ pub fn mount(a: &Args) -> Result<i64> {
     const PRIVATE: u32 = 1 << 18;
     const SLAVE: u32 = 1 << 19;
     const UNBINDABLE: u32 = 1 << 17;
+    const NODIRATIME: u32 = 2048;
+    const STRICTATIME: u32 = 1 << 24;
+    const ATIMES: u32 = ms::NOATIME | ms::RELATIME;
     let mut flags = a.u32(3);
     if flags & MAGIC_MASK == MAGIC {
         flags &= !MAGIC_MASK;
@@ -31,7 +34,13 @@ pub fn mount(a: &Args) -> Result<i64> {
         if at.mnt.fs.read_only() && flags & ms::RDONLY == 0 {
             return Err(Errno::EROFS);
         }
-        at.mnt.set_flags(flags);
+        // With MS_BIND it is about this mount alone.
+        if flags & ms::BIND == 0 {
+            at.mnt.fs.remount(&options(a)?)?;
+        }
+        // Nothing said about access times leaves them.
+        let times = if flags & (NODIRATIME | STRICTATIME | ATIMES) == 0 { at.mnt.flags() & ATIMES } else { 0 };
+        at.mnt.set_flags(flags | times);
         return Ok(0);
     }
     if flags & ms::BIND != 0 {
@@ -48,10 +57,13 @@ pub fn mount(a: &Args) -> Result<i64> {
     }
     let kind = read_cstr(a.u64(2), 4096, Errno::EINVAL)?;
     let source = if a.u64(0) == 0 { kind.clone() } else { read_path(a.u64(0))?.into_vec() };
-    let data = if a.u64(4) == 0 { alloc::vec::Vec::new() } else { read_cstr(a.u64(4), 4096, Errno::EINVAL)? };
-    let fs = vfs::mount::make_fs(&kind, &data)?;
+    let fs = vfs::mount::make_fs(&kind, &options(a)?)?;
     vfs::mount_on(&at, fs, &source, flags)?;
     Ok(0)
+}
+
+fn options(a: &Args) -> Result<alloc::vec::Vec<u8>> {
+    if a.u64(4) == 0 { Ok(alloc::vec::Vec::new()) } else { read_cstr(a.u64(4), 4096, Errno::EINVAL) }
 }
 
 pub fn umount2(a: &Args) -> Result<i64> {

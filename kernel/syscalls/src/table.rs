@@ -232,7 +232,7 @@ table! {
     162 sync() attr::sync Full "";
     163 acct() missing Missing "";
     164 settimeofday() crate::time::settimeofday Partial "EPERM: the clock is the host's";
-    165 mount(source: Str, target: Str, fstype: Str, flags: Named(MOUNT), data: Ptr) mount::mount Partial "bind, remount, tmpfs (option mode only), proc, sysfs; no namespaces";
+    165 mount(source: Str, target: Str, fstype: Str, flags: Named(MOUNT), data: Ptr) mount::mount Partial "bind, remount, tmpfs, proc, sysfs; no namespaces";
     166 umount2(target: Str, flags: Named(UMOUNT)) mount::umount2 Partial "busy mounts of other file systems are not told from idle ones";
     167 swapon() missing Missing "";
     168 swapoff() missing Missing "";

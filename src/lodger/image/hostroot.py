@@ -61,7 +61,7 @@ _cache: dict[tuple[str, str], tuple[tuple[int, int, int], bytes]] = {}
 
 def host_root(hostname: str) -> list[Step]:
     """The steps that make the tree, in order. Unreadable or missing pieces are left out."""
-    steps: list[Step] = [Mount(TMPFS, "/", "tmpfs")]
+    steps: list[Step] = [Mount(OVERLAY, "/")]
     for path, mode in DIRECTORIES:
         steps.append(Node(DIRECTORY, path, mode))
     steps += (

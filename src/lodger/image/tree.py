@@ -12,7 +12,9 @@ DIRECTORY, FILE, SYMLINK = "directory", "file", "symlink"
 
 @record(frozen=True)
 class Mount:
-    """Something mounted at ``target``; ``source`` is a host directory for overlay and host-*."""
+    """Something mounted at ``target``; ``source`` is a host directory for overlay and host-*.
+
+    An overlay without a source has nothing beneath; one whose target lies in another becomes part of that."""
 
     kind: str
     target: str
@@ -26,7 +28,7 @@ class Mount:
     @property
     def on_host(self) -> bool:
         """Whether ``source`` is a host directory."""
-        return self.kind in (OVERLAY, HOST_RO, HOST_RW)
+        return self.kind in (HOST_RO, HOST_RW) or (self.kind == OVERLAY and self.source != "")
 
 
 @record(frozen=True)

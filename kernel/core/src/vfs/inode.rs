@@ -363,6 +363,13 @@ pub trait FileSystem: Send + Sync {
     fn options(&self) -> Vec<u8> {
         Vec::new()
     }
+    /// Options of mount(2) for a file system that is mounted already.
+    ///
+    /// # Errors
+    /// `EINVAL` for what can not be changed.
+    fn remount(&self, options: &[u8]) -> Result<()> {
+        if options.is_empty() { Ok(()) } else { Err(Errno::EINVAL) }
+    }
     /// Mounts of it are read-only.
     fn read_only(&self) -> bool {
         false

@@ -18,7 +18,9 @@ pub fn kmkdir_p(path: &[u8]) -> Result<Path> {
         made.extend_from_slice(part);
         at = match Walk::kernel()?.lookup(&made, true) {
             Ok(p) => p,
-            Err(Errno::ENOENT) => make(&made, &New { mode: kind::DIR | 0o755, uid: 0, gid: 0, rdev: 0, target: b"" })?,
+            Err(Errno::ENOENT) => {
+                create(&made, &New { mode: kind::DIR | 0o755, uid: 0, gid: 0, rdev: 0, target: b"" })?
+            }
             Err(e) => return Err(e),
         };
         if !at.dentry.is_dir() {
@@ -35,7 +37,11 @@ fn parents(path: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn make(path: &[u8], new: &New) -> Result<Path> {
+fn create(path: &[u8], new: &New) -> Result<Path> {
+    make(path, |dir, name| dir.create(name, new))
+}
+
+fn make(path: &[u8], entry: impl FnOnce(&Arc<dyn Inode>, &[u8]) -> Result<Arc<dyn Inode>>) -> Result<Path> {
     let mut w = Walk::kernel()?;
     let (dir, name, _) = w.for_create(path)?;
     let _lock = dir.dentry.lock_dir();
@@ -43,12 +49,21 @@ fn make(path: &[u8], new: &New) -> Result<Path> {
     if !d.is_negative() {
         return Err(Errno::EEXIST);
     }
-    let inode = dir.dentry.inode()?.create(name, new)?;
+    let inode = entry(dir.dentry.inode()?, name)?;
     Ok(Path { mnt: dir.mnt.clone(), dentry: dir.dentry.set_child(name, inode) })
 }
 
 fn owned(inode: &Arc<dyn Inode>, mode: u32, uid: u32, gid: u32) -> Result<()> {
     inode.setattr(&SetAttr { mode: Some(mode & 0o7777), uid: Some(uid), gid: Some(gid), ..SetAttr::default() })
+}
+
+/// Puts what `entry` makes of the directory and the name at `path`, where nothing is. Parents are made.
+///
+/// # Errors
+/// `EEXIST`; the file system's and `entry`'s.
+pub fn kput(path: &[u8], entry: impl FnOnce(&Arc<dyn Inode>, &[u8]) -> Result<Arc<dyn Inode>>) -> Result<Path> {
+    parents(path)?;
+    make(path, entry)
 }
 
 /// Makes a directory or sets the attributes of the one that is there; `mode` 0 leaves them.
@@ -68,7 +83,7 @@ pub fn kmkdir(path: &[u8], mode: u32, uid: u32, gid: u32) -> Result<Path> {
 pub fn kcreate_file(path: &[u8], mode: u32, uid: u32, gid: u32, bytes: &[u8]) -> Result<()> {
     parents(path)?;
     let new = New { mode: kind::FILE | mode & 0o7777, uid, gid, rdev: 0, target: b"" };
-    let p = match make(path, &new) {
+    let p = match create(path, &new) {
         Err(Errno::EEXIST) => {
             let p = Walk::kernel()?.lookup(path, true)?;
             p.inode()?.truncate(0)?;
@@ -94,7 +109,7 @@ pub fn kcreate_file(path: &[u8], mode: u32, uid: u32, gid: u32, bytes: &[u8]) ->
 /// The file system's.
 pub fn kmknod(path: &[u8], mode: u32, uid: u32, gid: u32, rdev: u64) -> Result<()> {
     parents(path)?;
-    make(path, &New { mode, uid, gid, rdev, target: b"" }).map(drop)
+    create(path, &New { mode, uid, gid, rdev, target: b"" }).map(drop)
 }
 
 /// Makes a symbolic link, in place of what is there. Parents are made.
@@ -104,7 +119,7 @@ pub fn kmknod(path: &[u8], mode: u32, uid: u32, gid: u32, rdev: u64) -> Result<(
 pub fn ksymlink(path: &[u8], target: &[u8]) -> Result<()> {
     parents(path)?;
     let new = New { mode: kind::LINK | 0o777, uid: 0, gid: 0, rdev: 0, target };
-    match make(path, &new) {
+    match create(path, &new) {
         Err(Errno::EEXIST) => {
             let mut w = Walk::kernel()?;
             let (dir, name, _) = w.for_create(path)?;
@@ -117,7 +132,7 @@ pub fn ksymlink(path: &[u8], target: &[u8]) -> Result<()> {
                 dir.dentry.inode()?.unlink(name, d.inode()?)?;
                 dir.dentry.drop_child(name, &d);
             }
-            make(path, &new).map(drop)
+            create(path, &new).map(drop)
         }
         r => r.map(drop),
     }

@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     kept: Mutex<small::Kept>,
     /// Host devices met so far: a file system of several makes its own inode numbers from both.
     devices: Mutex<Vec<u64>>,
+    /// The place of the first of them.
+    numbers: u16,
 }
 
 impl Shared {
@@ -75,7 +77,7 @@ impl Shared {
             d.push(dev);
             d.len() - 1
         });
-        ino ^ (i as u64) << 48
+        ino ^ (u64::from(self.numbers) + i as u64) << 48
     }
 
     /// Notes that `i` has opened a host descriptor; closes the longest unused ones beyond the budget.
@@ -103,11 +105,12 @@ pub struct HostFs {
 
 impl HostFs {
     /// `dir` is an O_PATH descriptor of the directory, owned from now on; `host_uid` and `host_gid` are the
-    /// invoking user's.
+    /// invoking user's. Inode numbers of directories that are shown in one file system differ by `numbers`: each host
+    /// device in them takes one of the 65536.
     ///
     /// # Errors
     /// The host's.
-    pub fn new(dir: i32, mode: Mode, host_uid: u32, host_gid: u32) -> Result<Arc<HostFs>> {
+    pub fn new(dir: i32, mode: Mode, host_uid: u32, host_gid: u32, numbers: u16) -> Result<Arc<HostFs>> {
         let shared = Arc::new(Shared {
             root_fd: HostFd::new(dir),
             mode,
@@ -118,6 +121,7 @@ impl HostFs {
             open_fds: Mutex::default(),
             kept: Mutex::default(),
             devices: Mutex::default(),
+            numbers,
         });
         let st = host::file::statx(dir, b"", inode::STATX_ALL)?;
         let root = HostInode::get(&shared, None, b"", &st);

@@ -62,7 +62,7 @@ impl OvInode {
         Ok(i)
     }
 
-    fn of_upper(fs: &Arc<Shared>, upper: Arc<dyn Inode>) -> Arc<OvInode> {
+    pub(crate) fn of_upper(fs: &Arc<Shared>, upper: Arc<dyn Inode>) -> Arc<OvInode> {
         Arc::new(OvInode {
             fs: fs.clone(),
             kind: upper.kind(),
@@ -74,6 +74,15 @@ impl OvInode {
             changes: Mutex::default(),
             special: Mutex::default(),
         })
+    }
+
+    /// See [`crate::graft`].
+    pub(crate) fn graft(dir: &Arc<dyn Inode>, name: &[u8], lower: Arc<dyn Inode>) -> Result<Arc<OvInode>> {
+        let dir = Self::own(dir)?;
+        let i = Self::of_lower(&dir.fs, lower)?;
+        dir.dir_changed(i32::from(i.kind == kind::DIR))?;
+        dir.put(name, i.clone());
+        Ok(i)
     }
 
     fn own(inode: &Arc<dyn Inode>) -> Result<Arc<OvInode>> {

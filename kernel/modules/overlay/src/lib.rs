@@ -1,4 +1,4 @@
-//! A writable layer over an unchanging one.
+//! A writable layer over an unchanging one, or over several, each at its place.
 //!
 //! The upper layer's files are nameless inodes of an in-memory file system; names and whiteouts live here, in the
 //! directories' lists of changes. So nothing is ever copied up to a path: a file is copied up by giving its inode an
@@ -15,7 +15,7 @@ mod inode;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::AtomicU64;
-use core_::vfs::{FileSystem, Inode, Statfs, anon_dev};
+use core_::vfs::{FileSystem, Inode, New, Statfs, anon_dev, kind};
 use core_::{Mutex, Result};
 use hashbrown::HashMap;
 use inode::OvInode;
@@ -33,6 +33,18 @@ pub(crate) struct Shared {
     next_ino: AtomicU64,
 }
 
+impl Shared {
+    fn new(upper: &Arc<dyn FileSystem>) -> Arc<Shared> {
+        Arc::new(Shared {
+            dev: anon_dev(),
+            upper: upper.root(),
+            by_lower: Mutex::default(),
+            changed: Mutex::default(),
+            next_ino: AtomicU64::new(1 << 40),
+        })
+    }
+}
+
 /// A mounted overlay.
 pub struct Overlay {
     upper_fs: Arc<dyn FileSystem>,
@@ -46,16 +58,28 @@ impl Overlay {
     /// # Errors
     /// The lower root's.
     pub fn new(lower: &Arc<dyn FileSystem>, upper: Arc<dyn FileSystem>) -> Result<Arc<Overlay>> {
-        let fs = Arc::new(Shared {
-            dev: anon_dev(),
-            upper: upper.root(),
-            by_lower: Mutex::default(),
-            changed: Mutex::default(),
-            next_ino: AtomicU64::new(1 << 40),
-        });
-        let root = OvInode::of_lower(&fs, lower.root())?;
+        let root = OvInode::of_lower(&Shared::new(&upper), lower.root())?;
         Ok(Arc::new(Overlay { upper_fs: upper, root }))
     }
+
+    /// One with nothing beneath, to which [`graft`] adds.
+    ///
+    /// # Errors
+    /// The upper layer's.
+    pub fn empty(upper: Arc<dyn FileSystem>) -> Result<Arc<Overlay>> {
+        let new = New { mode: kind::DIR | 0o755, uid: 0, gid: 0, rdev: 0, target: b"" };
+        let root = OvInode::of_upper(&Shared::new(&upper), upper.root().tmpfile(&new)?);
+        Ok(Arc::new(Overlay { upper_fs: upper, root }))
+    }
+}
+
+/// Shows `lower`, which is only read, as `name` in `dir`, a directory of an overlay in which nothing has that name: part
+/// of the overlay from then on. Its inode numbers must not be those of other lower layers.
+///
+/// # Errors
+/// `EXDEV` where `dir` belongs to another kind of file system; `lower`'s.
+pub fn graft(dir: &Arc<dyn Inode>, name: &[u8], lower: &Arc<dyn FileSystem>) -> Result<Arc<dyn Inode>> {
+    Ok(OvInode::graft(dir, name, lower.root())?)
 }
 
 impl FileSystem for Overlay {

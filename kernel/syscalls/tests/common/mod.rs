@@ -83,7 +83,8 @@ fn boot() {
     map(layout::RAM_WINDOW, RAM, MAP_SHARED, fd);
     core_::ram::init(fd, RAM as u64);
     let (uid, gid) = ids();
-    let lower = hostfs::HostFs::new(host_dir(lower_dir().to_str().unwrap()), hostfs::Mode::Cached, uid, gid).unwrap();
+    let lower =
+        hostfs::HostFs::new(host_dir(lower_dir().to_str().unwrap()), hostfs::Mode::Cached, uid, gid, 0).unwrap();
     let lower: Arc<dyn FileSystem> = lower;
     vfs::set_anon(tmp(0o700));
     vfs::mount_at(b"/", overlay::Overlay::new(&lower, tmp(0o755)).unwrap(), b"overlay", 0).unwrap();
@@ -97,7 +98,7 @@ fn boot() {
     let live = lower_path().with_extension("live");
     let _ = std::fs::remove_dir_all(&live);
     std::fs::create_dir_all(&live).unwrap();
-    let rw = hostfs::HostFs::new(host_dir(live.to_str().unwrap()), hostfs::Mode::ReadWrite, uid, gid).unwrap();
+    let rw = hostfs::HostFs::new(host_dir(live.to_str().unwrap()), hostfs::Mode::ReadWrite, uid, gid, 0).unwrap();
     vfs::mount_at(b"/vol", rw, b"/vol", 0).unwrap();
 }
 

@@ -1,0 +1,91 @@
+// tmpfs mounts with options (tmpfs(5), mount(2)): sizes, owners, what /proc/mounts says, remounts. As root: in a mount namespace
+// of its own on the host, where nobody else sees it.
+#include "guest.h"
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/statfs.h>
+
+static char dir[] = "/tmp/mount.XXXXXX";
+
+static int try(const char *options) {
+    if (mount("none", dir, "tmpfs", 0, options) != 0) return errno;
+    CHECK(umount(dir) == 0);
+    return 0;
+}
+
+// The line of /proc/mounts of `dir`, from the type on.
+static const char *shown(void) {
+    static char line[1024];
+    FILE *f = fopen("/proc/self/mounts", "r");
+    const char *found = "";
+    CHECK(f != NULL);
+    while (fgets(line, sizeof line, f)) {
+        char *at = strstr(line, dir);
+        if (at && at[strlen(dir)] == ' ') {
+            line[strcspn(line, "\n")] = 0;
+            found = at + strlen(dir) + 1;
+        }
+        if (*found) break;
+    }
+    fclose(f);
+    return found;
+}
+
+static long written(const char *name, long want) {
+    static char page[4096];
+    char path[128];
+    long done = 0;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0600);
+    if (fd < 0) return -errno;
+    memset(page, 'x', sizeof page);
+    while (done < want) {
+        ssize_t n = write(fd, page, sizeof page);
+        if (n < 0) break;
+        done += n;
+    }
+    int e = errno;
+    close(fd);
+    errno = e;
+    return done;
+}
+
+static void tests(void) {
+    struct statfs s;
+    struct stat st;
+    // The guest has one namespace, and is alone in it.
+    if (unshare(CLONE_NEWNS) == 0) CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    else CHECK(errno == ENOSYS);
+    CHECK(mkdtemp(dir) != NULL);
+
+    CHECK(try("") == 0 && try("size=1m") == 0 && try("size=10%") == 0 && try("nr_blocks=4k,nr_inodes=1K") == 0);
+    CHECK(try("size=0") == 0 && try("huge=never") == 0 && try("inode64") == 0);
+    CHECK(try("size=") == EINVAL && try("size=1x") == EINVAL && try("size=-1") == EINVAL);
+    CHECK(try("mode=8") == EINVAL && try("uid=x") == EINVAL && try("nonsense") == EINVAL && try("nonsense=1") == EINVAL);
+    CHECK(try("huge=perhaps") == EINVAL);
+
+    CHECK(mount("mine", dir, "tmpfs", MS_NOSUID, "size=64k,nr_inodes=5,mode=750,uid=7,gid=8") == 0);
+    CHECK(stat(dir, &st) == 0 && st.st_mode == (S_IFDIR | 0750) && st.st_uid == 7 && st.st_gid == 8);
+    CHECK(statfs(dir, &s) == 0 && s.f_blocks == 16 && s.f_bfree == 16 && s.f_files == 5 && s.f_ffree == 4);
+    CHECK(strncmp(shown(), "tmpfs rw,nosuid,relatime,size=64k,nr_inodes=5,mode=750,uid=7,gid=8", 66) == 0);
+
+    // Its own limit, not the machine's.
+    CHECK(written("a", 40 << 10) == 40 << 10);
+    CHECK(written("b", 40 << 10) == 24 << 10 && errno == ENOSPC);
+    CHECK(statfs(dir, &s) == 0 && s.f_bfree == 0 && s.f_ffree == 2);
+    CHECK(written("c", 0) == 0 && written("d", 0) == 0);
+    CHECK(written("e", 0) == -ENOSPC);
+
+    // Less than is in use is refused; more can be used at once.
+    CHECK(mount("mine", dir, "tmpfs", MS_REMOUNT, "size=32k") == -1 && errno == EINVAL);
+    CHECK(mount("mine", dir, "tmpfs", MS_REMOUNT, "nonsense") == -1 && errno == EINVAL);
+    CHECK(mount("mine", dir, "tmpfs", MS_REMOUNT, "size=128k") == 0);
+    CHECK(written("b", 80 << 10) == 80 << 10);
+    CHECK(statfs(dir, &s) == 0 && s.f_blocks == 32 && s.f_bfree == 2);
+    CHECK(mount("mine", dir, "tmpfs", MS_REMOUNT | MS_RDONLY, "") == 0);
+    CHECK(written("a", 1) == -EROFS);
+    CHECK(strncmp(shown(), "tmpfs ro,relatime,size=128k", 27) == 0);
+    CHECK(umount(dir) == 0);
+    CHECK(umount(dir) == -1 && errno == EINVAL);
+    CHECK(rmdir(dir) == 0);
+}
