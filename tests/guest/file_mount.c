@@ -85,7 +85,23 @@ static void tests(void) {
     CHECK(mount("mine", dir, "tmpfs", MS_REMOUNT | MS_RDONLY, "") == 0);
     CHECK(written("a", 1) == -EROFS);
     CHECK(strncmp(shown(), "tmpfs ro,relatime,size=128k", 27) == 0);
-    CHECK(umount(dir) == 0);
+
+    // In use.
+    char path[128];
+    snprintf(path, sizeof path, "%s/a", dir);
+    int fd = open(path, O_RDONLY);
+    CHECK(fd >= 0 && umount(dir) == -1 && errno == EBUSY);
+    void *map = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+    CHECK(close(fd) == 0 && umount(dir) == -1 && errno == EBUSY);
+    CHECK(munmap(map, 4096) == 0 && chdir(dir) == 0 && umount(dir) == -1 && errno == EBUSY);
+    CHECK(chdir("/") == 0 && umount(dir) == 0);
     CHECK(umount(dir) == -1 && errno == EINVAL);
+
+    // Lazily: the open file goes on.
+    CHECK(mount("mine", dir, "tmpfs", 0, NULL) == 0 && written("a", 4096) == 4096);
+    fd = open(path, O_RDWR);
+    CHECK(fd >= 0 && umount2(dir, MNT_DETACH) == 0 && access(path, F_OK) == -1 && errno == ENOENT);
+    CHECK(pread(fd, path, 4, 4092) == 4 && memcmp(path, "xxxx", 4) == 0);
+    CHECK(close(fd) == 0);
     CHECK(rmdir(dir) == 0);
 }

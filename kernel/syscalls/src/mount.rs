@@ -78,5 +78,5 @@ pub fn umount2(a: &Args) -> Result<i64> {
         return Err(Errno::EINVAL);
     }
     let at = vfs::lookup(&read_path(a.u64(0))?, flags & NOFOLLOW == 0)?;
-    vfs::umount(&at).map(|()| 0)
+    vfs::umount(&at, flags & DETACH != 0).map(|()| 0)
 }

@@ -131,11 +131,12 @@ fn attach(at: &Path, mnt: &Arc<Mount>) -> Result<()> {
     Ok(())
 }
 
-/// Takes the mount whose root is `at` away.
+/// Takes the mount whose root is `at` away; `lazily` also where it is in use.
 ///
 /// # Errors
-/// `EINVAL` where `at` is no mount's root, `EBUSY` where others lie on it.
-pub fn umount(at: &Path) -> Result<()> {
+/// `EINVAL` where `at` is no mount's root, `EBUSY` where others lie on it or somebody has a file of it open, works in it,
+/// or runs a program of it.
+pub fn umount(at: &Path, lazily: bool) -> Result<()> {
     let gone = {
         let mut mounts = MOUNTS.lock();
         if !Arc::ptr_eq(&at.mnt.root, &at.dentry) {
@@ -146,6 +147,11 @@ pub fn umount(at: &Path) -> Result<()> {
             return Err(Errno::EBUSY);
         }
         let Some(parent) = at.mnt.parent() else { return Err(Errno::EBUSY) };
+        /// The list of all, the place where it lies, and `at`.
+        const UNUSED: usize = 3;
+        if !lazily && Arc::strong_count(&at.mnt) > UNUSED {
+            return Err(Errno::EBUSY);
+        }
         parent.dentry.mounts.fetch_sub(1, Ordering::SeqCst);
         parent.dentry.mounted.lock().retain(|(_, m)| !Arc::ptr_eq(m, &at.mnt));
         mounts.remove(i)
