@@ -33,8 +33,7 @@ pub fn work(me: &'static Thread) {
         if let Some(mm) = mm {
             mm.apply_cuts();
         }
-        let stopped = matches!(*me.process.state.lock(), State::Stopped(_));
-        if stopped {
+        if me.process.is_stopped() {
             wait_stopped(me);
             continue;
         }
@@ -144,7 +143,7 @@ fn stop(me: &Thread, signo: u32) {
 }
 
 fn wait_stopped(me: &Thread) {
-    while matches!(*me.process.state.lock(), State::Stopped(_)) {
+    while me.process.is_stopped() {
         if me.interrupted(Interrupt::Killable) || signal::kill_pending(me) {
             *me.process.state.lock() = State::Running;
             break;

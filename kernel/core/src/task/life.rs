@@ -268,7 +268,7 @@ pub fn process_exit(p: &Arc<Process>, status: Exit) {
     p.exit_wait.wake_all();
     for pgid in links {
         let tree = TREE.lock();
-        let stopped = tree.group(pgid).iter().any(|m| matches!(*m.state.lock(), State::Stopped(_)));
+        let stopped = tree.group(pgid).iter().any(|m| m.is_stopped());
         let lost = stopped && tree.orphaned_group(pgid);
         drop(tree);
         // Nobody is left who could continue them (POSIX, "orphaned process group").

@@ -211,6 +211,11 @@ impl Process {
     }
 
     #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        matches!(*self.state.lock(), State::Stopped(_))
+    }
+
+    #[must_use]
     pub fn is_exiting(&self) -> bool {
         self.exiting.load(Ordering::Acquire)
     }

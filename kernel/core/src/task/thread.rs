@@ -221,14 +221,17 @@ impl Thread {
         }
     }
 
-    /// True when a sleep must end: an unblocked signal is pending, or the process is ending.
+    /// True when a sleep must end: an unblocked signal is pending, or the process is ending. A stopped process sleeps nowhere
+    /// else: a call that went on would take what comes (a byte of a terminal, a connection) from those who run.
     #[must_use]
     pub fn interrupted(&self, how: Interrupt) -> bool {
         if self.process.is_exiting() || self.dead.load(Ordering::Relaxed) {
             return true;
         }
         match how {
-            Interrupt::Signal => self.work.load(Ordering::SeqCst) && self.signal_pending(),
+            Interrupt::Signal => {
+                self.work.load(Ordering::SeqCst) && (self.signal_pending() || self.process.is_stopped())
+            }
             Interrupt::Killable => self.work.load(Ordering::SeqCst) && crate::signal::kill_pending(self),
         }
     }
