@@ -87,6 +87,25 @@ def seconds(value: str | float | None, what: str) -> float | None:
     return number
 
 
+def terminal_size(value: Any, what: str) -> tuple[int, int]:
+    """(rows, columns), two numbers as a terminal can have them. Raises ConfigError."""
+    try:
+        rows, columns = value
+    except (TypeError, ValueError):
+        raise ConfigError(f"{what}={value!r} is not (rows, columns): give two numbers, as in (24, 80)") from None
+    # A terminal keeps 16 bits of each: a larger number would come out as another one.
+    return count(rows, f"{what}: rows", 0, 65535), count(columns, f"{what}: columns", 0, 65535)
+
+
+def signal_number(value: Any) -> int:
+    """A signal's number, or 0, which only asks. Raises ConfigError."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"signal={value!r} is not a signal's number: give one, as signal.SIGTERM is")
+    if not 0 <= value <= 64:
+        raise ConfigError(f"signal={value!r} is out of range: Linux has the signals 1 to 64")
+    return int(value)
+
+
 def user(value: str | int | tuple[int, int], what: str = "user") -> tuple[int, int]:
     """(uid, gid) from 1000, "1000" (gid the same) or "1000:100". Raises ConfigError."""
     parts: list[Any] = list(value) if isinstance(value, (tuple, list)) else str(value).split(":")

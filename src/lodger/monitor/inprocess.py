@@ -13,6 +13,7 @@ from lodger.boot.kernel import kernel_path
 from lodger.boot.plan import boot_packet, step_packet
 from lodger.errors import BootError, ConfigError, VMClosed
 from lodger.host import landlock
+from lodger.host.descriptors import pipe
 from lodger.host.memory import KERNEL_REGION, memory_file
 from lodger.host.spawn import limit_processors, spawn
 from lodger.image.tree import Mount
@@ -143,5 +144,5 @@ def _log() -> tuple[int, int, bool]:
             return -1, os.open(path, flags, 0o600), True
         except OSError as error:
             raise ConfigError(f"{LOG_VARIABLE}={path} cannot be written: {error.strerror}") from None
-    read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    read, write = pipe(os.O_NONBLOCK)
     return read, write, False
