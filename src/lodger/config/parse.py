@@ -36,6 +36,17 @@ def path(value: object, what: str) -> str:
     return text
 
 
+def host_path(text: str, what: str) -> str:
+    """An absolute path of the host; ``~`` is a home. Raises ConfigError."""
+    try:
+        return os.path.abspath(os.path.expanduser(text))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{what}={text!r} is relative, and the directory that this program runs in does not exist any more: "
+            "give an absolute path, or change to another directory"
+        ) from None
+
+
 def size(value: str | int, what: str) -> int:
     """Bytes from 1048576, "512M", "2GiB" (powers of 1024). Raises ConfigError."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -159,7 +170,9 @@ def volume(source: str, target: str) -> tuple[str, str, bool]:
     path, _, mode = target.partition(":")
     if mode not in ("", "ro", "rw"):
         raise ConfigError(f"volume {source}:{target} has the mode {mode!r}: it can be ro or rw")
-    host = os.path.abspath(os.path.expanduser(source))
+    host = host_path(source, "volume source")
+    if os.path.exists(host) and not os.path.isdir(host):
+        raise ConfigError(f"volume {source}:{target}: {host} is a file: show the directory that it is in")
     if not os.path.isdir(host):
         raise ConfigError(f"volume {source}:{target}: {host} is not a directory of the host: create it first")
     guest = absolute(path, "volume target")

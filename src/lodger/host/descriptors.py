@@ -34,3 +34,18 @@ def pipe(flags: int = 0) -> tuple[int, int]:
     except BaseException:
         os.close(read)
         raise
+
+
+def free_descriptors() -> tuple[int, int]:
+    """(how many more this program may open, its limit). For explaining a failure: it may be one or two too few."""
+    limit = os.sysconf("SC_OPEN_MAX")  # the resource module is a file that could not be opened by now
+    if limit < 0:
+        limit = 1 << 20
+    taken = 0
+    for fd in range(min(limit, 4096)):  # not /proc/self/fd: to list it takes a descriptor
+        try:
+            os.fstat(fd)
+            taken += 1
+        except OSError:
+            pass
+    return limit - taken, limit

@@ -154,6 +154,7 @@ class VM:
     """A virtual machine; see README for the shortest use.
 
     The constructor returns when the guest kernel is ready. Raises ConfigError, HostError, BootError.
+    ``volumes`` is {"host directory": "/guest/path[:ro]"}, or a list of such paths for a directory shown more than once.
     """
 
     _machine: Machine | None = None
@@ -163,7 +164,7 @@ class VM:
         rootfs: Argument = "host",
         memory: str | int = "512M",
         pids: int = 1024,
-        volumes: Mapping[str, str] | None = None,
+        volumes: Mapping[str, str | Sequence[str]] | None = None,
         env: Mapping[str, str] | None = None,
         workdir: str = "/",
         user: int | str | tuple[int, int] = 0,
