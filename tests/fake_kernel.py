@@ -83,7 +83,10 @@ class Fake:
         elif kind == wire.SIGNAL:
             pid = self.running.get(values[0])
             if pid:
-                (os.killpg if values[2] else os.kill)(pid, values[1])
+                try:
+                    (os.killpg if values[2] else os.kill)(pid, values[1])
+                except ProcessLookupError:
+                    os.kill(pid, values[1])  # its setsid() is still to come
             self.send(wire.ACK, ident, 0 if pid else 3)
         elif kind == wire.WINSIZE:
             self.send(wire.ACK, ident, 0)

@@ -43,6 +43,9 @@ class HostError(LodgerError, OSError):
     def __str__(self) -> str:
         return str(self.args[0])
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return HostError, (self.what, self.errno)
+
 
 class BootError(LodgerError):
     """The guest kernel did not come up: it is missing, died, or stayed silent."""
@@ -58,6 +61,9 @@ class GuestPanic(VMClosed):
     def __init__(self, text: str) -> None:
         self.text = text
         super().__init__(f"the guest kernel panicked: {text}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return GuestPanic, (self.text,)
 
 
 class ProtocolError(VMClosed):
@@ -77,14 +83,49 @@ class SpawnError(LodgerError):
         self.of_program = of_program
         super().__init__(text or os.strerror(errno))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SpawnError, (self.errno, self.text), {"of_program": self.of_program}
+
 
 class CommandError(LodgerError):
     """A command failed and ``check=True`` was asked for; ``result`` is its Result."""
 
+    #: The message is for people: of a command line as long as a book it shows the beginning, of errors the end.
+    SHOWN = 400
+
     def __init__(self, result: Any) -> None:
         self.result = result
-        how = f"fault {result.fault!r}" if result.fault else f"exit status {result.returncode}"
-        tail = result.stderr[-400:] if result.stderr else b""
+        command = repr(list(result.args))
+        if len(command) > self.SHOWN:
+            command = command[: self.SHOWN] + "...]"
+        tail = result.stderr[-self.SHOWN :] if result.stderr else b""
         if isinstance(tail, bytes):
             tail = tail.decode("utf-8", "replace")
-        super().__init__(f"command {list(result.args)!r} failed with {how}" + (f": {tail.strip()}" if tail else ""))
+        tail = tail.strip()
+        super().__init__(f"command {command} failed with {_how(result)}" + (f": {tail}" if tail else ""))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CommandError, (self.result,)
+
+
+def _how(result: Any) -> str:
+    if result.returncode >= 0:
+        how = f"exit status {result.returncode}"
+    else:
+        import signal
+
+        try:
+            how = f"signal {-result.returncode} ({signal.Signals(-result.returncode).name})"
+        except ValueError:
+            how = f"signal {-result.returncode}"
+    return f"fault {result.fault!r} ({how})" if result.fault else how
+
+
+def again(error: LodgerError) -> LodgerError:
+    """A copy to raise. One object raised by many callers would gather the tracebacks of all, and keep their frames."""
+    parts: Any = error.__reduce__()
+    make, arguments, *state = parts
+    fresh: LodgerError = make(*arguments)
+    if state and state[0]:
+        fresh.__dict__.update(state[0])
+    return fresh

@@ -237,3 +237,21 @@ def test_limits_end_in_errors_not_in_the_host(kernel):
         result = vm.run(["python3", "-c", "x = bytearray(1 << 30); x[::4096] = b'x' * (1 << 18)"], timeout=30)
         assert result.returncode != 0
         assert vm.run(["true"]).returncode == 0
+
+
+@pytest.mark.matrix
+def test_signal_0_only_asks(shared):
+    # The guest kernel has no bit for it: it panicked once.
+    process = shared.popen(["sleep", "60"])
+    process.send_signal(0)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == -15
+    assert shared.run(["true"]).returncode == 0
+
+
+@pytest.mark.matrix
+def test_communicate_goes_on_after_its_timeout(shared):
+    process = shared.popen(["sh", "-c", "echo one; sleep 1; cat"], stdin=lodger.PIPE, stdout=lodger.PIPE)
+    with pytest.raises(TimeoutError):
+        process.communicate(b"in", timeout=0.2)
+    assert process.communicate() == (b"one\nin", b"")

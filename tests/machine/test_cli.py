@@ -136,3 +136,21 @@ def test_interactive_bash(kernel):
         terminal.child.kill()
         terminal.child.wait()
         os.close(terminal.ours)
+
+
+def test_ctrl_z_stops_the_command_and_fg_continues_it(kernel):
+    """One that Linux would not let stop by SIGTSTP: nobody in the guest could continue it."""
+    script = "i=0; while [ $i -lt 40 ]; do echo $i; i=$((i+1)); sleep 0.05; done"
+    words = [sys.executable, "-m", "lodger", "run", "--guard", "none", "--", "sh", "-c", script]
+    child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    assert child.stdout.readline() == b"0\n"
+    child.send_signal(signal.SIGTSTP)
+    assert os.WIFSTOPPED(os.waitpid(child.pid, os.WUNTRACED)[1])
+    time.sleep(0.3)
+    os.set_blocking(child.stdout.fileno(), False)
+    child.stdout.read()
+    time.sleep(0.5)
+    assert not child.stdout.read(), "it went on while stopped"
+    os.set_blocking(child.stdout.fileno(), True)
+    child.send_signal(signal.SIGCONT)
+    assert child.communicate(timeout=20)[0].endswith(b"39\n") and child.returncode == 0

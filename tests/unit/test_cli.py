@@ -53,7 +53,7 @@ def test_settings(monkeypatch):
     monkeypatch.setenv("TAKEN", "yes")
     monkeypatch.delenv("ABSENT", raising=False)
     values, _ = parse(OPTIONS, ["-v/a:/b:ro", "-e", "TAKEN", "-e", "ABSENT", "-w", "/x"])
-    assert settings(values) == {"workdir": "/x", "volumes": {"/a": "/b:ro"}, "env": {"TAKEN": "yes"}}
+    assert settings(values) == {"workdir": "/x", "volumes": {"/a": ["/b:ro"]}, "env": {"TAKEN": "yes"}}
 
 
 @pytest.mark.parametrize(

@@ -112,3 +112,17 @@ def test_the_environment_names_the_machine(monkeypatch):
     monkeypatch.setenv("LODGER_MONITOR", "magic")
     with pytest.raises(ConfigError, match="monitor='magic' is unknown"):
         machine_config()
+
+
+def test_volumes_of_one_directory_and_one_under_another(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "a").mkdir()
+    here = str(tmp_path)
+    config = machine_config(volumes={f"{here}/a": ["/data/more", "/second:ro"], here: "/data"})
+    assert [(v.source, v.target, v.read_only) for v in config.volumes] == [
+        (f"{here}/a", "/second", True), (here, "/data", False), (f"{here}/a", "/data/more", False),
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="two volumes want"):
+        machine_config(volumes={here: ["/x", "/x/"]})
+    with pytest.raises(ConfigError, match="is a file"):
+        machine_config(volumes={f"{here}/file": "/x"})

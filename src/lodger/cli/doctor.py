@@ -10,7 +10,10 @@ from lodger.host.features import Feature, features
 
 def doctor(words: list[str]) -> int:
     """The verb: 0 when a VM can run here, 1 when something needed is missing."""
-    values = alone((Option("--json", "flag", "for machines"),), words, "doctor")
+    text = "What this host offers, what follows from it, and what to do. The status is 1 when a VM cannot run here."
+    values = alone((Option("--json", "flag", "for machines"),), words, "doctor", text)
+    if values is None:
+        return 0
     found = [*features(), _kernel()]
     if values.get("json"):
         import json

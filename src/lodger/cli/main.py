@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
+from lodger.cli.say import say
 from lodger.errors import LodgerError
+from lodger.host import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,26 +32,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; its exit status."""
     _fill_standard_descriptors()
     words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(USAGE, end="")
-        return 0 if words else OWN_ERROR
-    if words[0] == "--version":
-        words[0] = "version"
-    verb = _verb(words[0])
-    if verb is None:
-        print(f"lodger: there is no verb {words[0]!r}; lodger --help lists them", file=sys.stderr)
-        return OWN_ERROR
     try:
-        return verb(words[1:])
+        status = _dispatch(words)
+        sys.stdout.flush()
+        return status
     except LodgerError as error:
-        print(f"lodger: {error}", file=sys.stderr)
+        say(str(error))
         return OWN_ERROR
     except BrokenPipeError:
-        # The reader of our output went away (lodger syscalls | head): not worth a word.
-        sys.stderr.close()
+        # The reader of our output went away (lodger syscalls | head): not worth a word, as seq(1) says none.
+        _drop_output()
+        return 128 + signals.SIGPIPE
+    except OSError as error:
+        _drop_output()
+        say(f"{error.filename}: {error.strerror}" if error.filename else f"cannot go on: {error.strerror or error}")
         return OWN_ERROR
     except KeyboardInterrupt:
         return 130
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words:
+        print(USAGE, end="", file=sys.stderr)
+        return OWN_ERROR
+    if words[0] in ("-h", "--help", "help"):
+        if words[0] != "help" or len(words) == 1:
+            print(USAGE, end="")
+            return 0
+        words = [words[1], "--help"]
+    if words[0] in ("-V", "--version"):
+        words[0] = "version"
+    verb = _verb(words[0])
+    if verb is None:
+        say(f"there is no verb {words[0]!r}; lodger --help lists them")
+        return OWN_ERROR
+    return verb(words[1:])
+
+
+def _drop_output() -> None:
+    # What is left in the buffer would fail again when the interpreter ends, with words and a status of its own.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
 
 
 def _fill_standard_descriptors() -> None:

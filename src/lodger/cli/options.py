@@ -25,6 +25,7 @@ class Option:
         return self.name.lstrip("-").replace("-", "_")
 
 
+HELP = Option("--help", "flag", "this text", "-h")
 Values = dict[str, "str | bool | list[str]"]
 
 
@@ -67,11 +68,18 @@ def parse(options: Sequence[Option], words: Sequence[str]) -> tuple[Values, list
     return values, list(words[at:])
 
 
-def alone(options: Sequence[Option], words: Sequence[str], verb: str) -> Values:
-    """As parse, for a verb that takes options only. Raises ConfigError for anything else."""
+def alone(options: Sequence[Option], words: Sequence[str], verb: str, text: str) -> Values | None:
+    """As parse, for a verb that takes options only; None when --help has been answered, which begins with ``text``.
+
+    Raises ConfigError for anything else.
+    """
+    options = (*options, HELP)
     values, rest = parse(options, words)
+    if values.get("help"):
+        print(f"usage: lodger {verb} [OPTIONS]\n\n{text}\n\n{listing(options)}")
+        return None
     if rest:
-        raise ConfigError(f"lodger {verb} takes no argument {rest[0]!r}: lodger --help shows how it is written")
+        raise ConfigError(f"lodger {verb} takes no argument {rest[0]!r}: lodger {verb} --help shows how it is written")
     return values
 
 
@@ -89,5 +97,5 @@ def listing(options: Sequence[Option]) -> str:
 def _nearest(name: str, known: Mapping[str, Option]) -> str:
     import difflib
 
-    close = difflib.get_close_matches(name, known, 1)
-    return f": did you mean {close[0]}?" if close else "; lodger run --help lists them"
+    close = difflib.get_close_matches(name, known, 1, 0.7)
+    return f": did you mean {close[0]}?" if close else "; --help lists them"

@@ -8,9 +8,11 @@ import sys
 import time
 
 from lodger.cli.options import Option, listing, parse
+from lodger.cli.say import say
 from lodger.config.parse import seconds, volume_spec
 from lodger.errors import ConfigError, GuestPanic, SpawnError
 from lodger.host import signals as signal
+from lodger.machine.result import DEVNULL
 from lodger.machine.vm import VM
 
 TYPE_CHECKING = False
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lodger.cli.options import Values
+    from lodger.host.terminal import RawTerminal
     from lodger.machine.vm import Process
 
 TIMED_OUT, OWN_ERROR, NOT_EXECUTABLE, NOT_FOUND = 124, 125, 126, 127
@@ -57,7 +60,12 @@ FORWARDED = (
     (signal.SIGQUIT, "group"),
     (signal.SIGTERM, "process"),
     (signal.SIGHUP, "process"),
+    (signal.SIGUSR1, "process"),
+    (signal.SIGUSR2, "process"),
 )
+#: A command that is stopped would take these when it goes on, which nobody would let it do: as timeout(1) and a
+#: terminal that hangs up, we do.
+WAKING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def run(words: list[str]) -> int:
@@ -78,10 +86,9 @@ def run(words: list[str]) -> int:
     try:
         if vm.layers["guard"] == "none" and not vm.config.guard_chosen:
             missing = "syscall user dispatch" if vm.layers["divert"] == "seccomp" else "memory protection keys"
-            print(
-                f"lodger: warning: no {missing} here, so a guest program can take over its guest "
-                "kernel (the host stays isolated); lodger doctor explains, --guard none accepts it",
-                file=sys.stderr,
+            say(
+                f"warning: no {missing} here, so a guest program can take over its guest "
+                "kernel (the host stays isolated); lodger doctor explains, --guard none accepts it"
             )
         return _command(vm, argv, tty, limit, stats)
     finally:
@@ -107,12 +114,10 @@ def settings(values: Values) -> dict[str, Any]:
     ):
         if key in values:
             chosen[key] = values[key]
-    volumes: dict[str, str] = {}
+    volumes: dict[str, list[str]] = {}
     for text in _list(values, "volume"):
         source, target = volume_spec(text)
-        if source in volumes:
-            raise ConfigError(f"volume source {source} is given twice: show it once, or name a directory inside it")
-        volumes[source] = target
+        volumes.setdefault(source, []).append(target)
     variables: dict[str, str] = {}
     for text in _list(values, "env"):
         name, equals, value = text.partition("=")
@@ -155,16 +160,19 @@ def _command(vm: VM, argv: list[str], tty: bool, limit: float | None, stats: Any
             raw.__enter__()
         try:
             try:
-                process = vm.popen(argv, pty=tty, size=terminal.size(1) if tty else (24, 80))
+                # In the background: a shell reads the terminal now, and who else reads takes its lines away. A program
+                # on the host would be stopped then, one in the guest cannot be.
+                stdin = DEVNULL if raw is None and terminal.in_background(0) else None
+                process = vm.popen(argv, stdin, pty=tty, size=terminal.size(1) if tty else (24, 80))
             except SpawnError as error:
                 status = _spawn_status(error)
                 if raw is not None:
                     raw.__exit__(None, None, None)
-                print(f"lodger: {error}", file=sys.stderr)
+                say(str(error))
                 return status
             if tty and os.isatty(1):
                 inbox.watch(signal.SIGWINCH)
-            late = _attend(process, inbox, limit)
+            late = _attend(process, inbox, limit, raw)
         finally:
             if raw is not None:
                 raw.__exit__(None, None, None)
@@ -173,7 +181,7 @@ def _command(vm: VM, argv: list[str], tty: bool, limit: float | None, stats: Any
         vm.check()  # raises what ended the VM: a panic's text, a broken protocol
     why = FAULTS.get(process.fault or "")
     if why:
-        print(f"lodger: {argv[0]} {why}", file=sys.stderr)
+        say(f"{argv[0]} {why}")
     if stats and code is not None:
         _print_stats(vm, process, stats)
     if late:
@@ -182,7 +190,7 @@ def _command(vm: VM, argv: list[str], tty: bool, limit: float | None, stats: Any
     return 128 - code if code < 0 else code
 
 
-def _attend(process: Process, inbox: _Inbox, limit: float | None) -> bool:
+def _attend(process: Process, inbox: _Inbox, limit: float | None, raw: RawTerminal | None) -> bool:
     """Until the command ends; True when it had to be killed for its time."""
     from lodger.host import terminal
 
@@ -205,8 +213,29 @@ def _attend(process: Process, inbox: _Inbox, limit: float | None) -> bool:
         for number in inbox.take():
             if number == signal.SIGWINCH:
                 process.resize(*terminal.size(1))
+            elif number == signal.SIGTSTP:
+                _stop(process, raw)
             elif number in scopes:
                 process.send_signal(number, scopes[number])
+                if number in WAKING:
+                    process.send_signal(signal.SIGCONT, scopes[number])
+
+
+def _stop(process: Process, raw: RawTerminal | None) -> None:
+    """What Ctrl-Z does to a program: the command and we stop, until somebody lets us go on.
+
+    The command gets SIGSTOP, for no shell of the guest's could ever continue it after SIGTSTP, which Linux therefore
+    ignores for it.
+    """
+    process.send_signal(signal.SIGSTOP, "tree")
+    if raw is not None:
+        raw.__exit__(None, None, None)
+    ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTSTP)
+    signal.signal(signal.SIGTSTP, ours)
+    if raw is not None:
+        raw.__enter__()
+    process.send_signal(signal.SIGCONT, "tree")
 
 
 def _spawn_status(error: SpawnError) -> int:
@@ -251,7 +280,7 @@ class _Inbox:
     def __enter__(self) -> _Inbox:
         self.read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-        for number, _ in FORWARDED:
+        for number in (*(number for number, _ in FORWARDED), signal.SIGTSTP):
             # What the caller ignores (nohup, a background job of a plain shell) stays ignored.
             if signal.getsignal(number) != signal.SIG_IGN:
                 self.watch(number)

@@ -12,7 +12,10 @@ from lodger.errors import BootError
 
 def syscalls(words: list[str]) -> int:
     """The verb. Raises BootError when the guest kernel is missing or answers nonsense."""
-    values = alone((Option("--json", "flag", "for machines"),), words, "syscalls")
+    about = "Every Linux system call, and how far the guest kernel supports it."
+    values = alone((Option("--json", "flag", "for machines"),), words, "syscalls", about)
+    if values is None:
+        return 0
     text = ask_kernel("syscalls")
     try:
         table = json.loads(text)

@@ -10,7 +10,8 @@ from lodger.errors import BootError
 
 def version(words: list[str]) -> int:
     """The verb; a missing guest kernel is said, not an error. Raises ConfigError for a word too many."""
-    alone((), words, "version")
+    if alone((), words, "version", "The versions of Lodger and of its guest kernel.") is None:
+        return 0
     print(f"lodger {lodger.__version__}")
     try:
         print(f"guest kernel {ask_kernel('version').decode('utf-8', 'replace').strip()}")

@@ -10,7 +10,7 @@ from lodger.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 MONITORS = ("inline", "host", "process")
 GUARDS = ("auto", "pkey", "none", "mprotect")
@@ -74,7 +74,7 @@ class MachineConfig:
 def machine_config(
     *,
     rootfs: str | os.PathLike[str] = "host",
-    volumes: Mapping[str, str] | None = None,
+    volumes: Mapping[str, str | Sequence[str]] | None = None,
     env: Mapping[str, str] | None = None,
     workdir: str = "/",
     user: int | str | tuple[int, int] = 0,
@@ -99,7 +99,7 @@ def machine_config(
     """
     root = parse.path(rootfs, "rootfs")
     if root != "host":
-        root = os.path.abspath(os.path.expanduser(root))
+        root = parse.host_path(root, "rootfs")
         if not os.path.isdir(root):
             raise ConfigError(f"rootfs={rootfs!r} is neither 'host' nor a directory: give a root file system's path")
     if (
@@ -131,11 +131,17 @@ def machine_config(
     seam("spaces", spaces, SPACES)
     check_together(guard, spaces, cpus)
     shown = parse.mapping(volumes, "volumes", "{'./src': '/src:ro'}")
-    mounts = tuple(Volume(*parse.volume(parse.path(s, "volume source"), t)) for s, t in shown.items())
+    mounts = tuple(
+        Volume(*parse.volume(parse.path(source, "volume source"), target))
+        for source, targets in shown.items()
+        for target in (targets if isinstance(targets, (list, tuple)) else (targets,))
+    )
     targets = [v.target for v in mounts]
     for target in targets:
         if targets.count(target) > 1:
             raise ConfigError(f"two volumes want the guest path {target}: give each its own")
+    # In whatever order they are written: a volume at /data must not cover the one at /data/more.
+    mounts = tuple(sorted(mounts, key=lambda v: v.target.count("/")))
     return MachineConfig(
         rootfs=root,
         volumes=mounts,

@@ -36,6 +36,17 @@ def path(value: object, what: str) -> str:
     return text
 
 
+def host_path(text: str, what: str) -> str:
+    """An absolute path of the host; ``~`` is a home. Raises ConfigError."""
+    try:
+        return os.path.abspath(os.path.expanduser(text))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{what}={text!r} is relative, and the directory that this program runs in does not exist any more: "
+            "give an absolute path, or change to another directory"
+        ) from None
+
+
 def size(value: str | int, what: str) -> int:
     """Bytes from 1048576, "512M", "2GiB" (powers of 1024). Raises ConfigError."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -85,6 +96,25 @@ def seconds(value: str | float | None, what: str) -> float | None:
     if not 0 <= number < 1e9:
         raise ConfigError(f"{what}={value!r} is out of range: give a time from 0 seconds up")
     return number
+
+
+def terminal_size(value: Any, what: str) -> tuple[int, int]:
+    """(rows, columns), two numbers as a terminal can have them. Raises ConfigError."""
+    try:
+        rows, columns = value
+    except (TypeError, ValueError):
+        raise ConfigError(f"{what}={value!r} is not (rows, columns): give two numbers, as in (24, 80)") from None
+    # A terminal keeps 16 bits of each: a larger number would come out as another one.
+    return count(rows, f"{what}: rows", 0, 65535), count(columns, f"{what}: columns", 0, 65535)
+
+
+def signal_number(value: Any) -> int:
+    """A signal's number, or 0, which only asks. Raises ConfigError."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"signal={value!r} is not a signal's number: give one, as signal.SIGTERM is")
+    if not 0 <= value <= 64:
+        raise ConfigError(f"signal={value!r} is out of range: Linux has the signals 1 to 64")
+    return int(value)
 
 
 def user(value: str | int | tuple[int, int], what: str = "user") -> tuple[int, int]:
@@ -140,7 +170,9 @@ def volume(source: str, target: str) -> tuple[str, str, bool]:
     path, _, mode = target.partition(":")
     if mode not in ("", "ro", "rw"):
         raise ConfigError(f"volume {source}:{target} has the mode {mode!r}: it can be ro or rw")
-    host = os.path.abspath(os.path.expanduser(source))
+    host = host_path(source, "volume source")
+    if os.path.exists(host) and not os.path.isdir(host):
+        raise ConfigError(f"volume {source}:{target}: {host} is a file: show the directory that it is in")
     if not os.path.isdir(host):
         raise ConfigError(f"volume {source}:{target}: {host} is not a directory of the host: create it first")
     guest = absolute(path, "volume target")

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from signal import SIG_DFL as SIG_DFL
     from signal import SIG_IGN as SIG_IGN
+    from signal import SIGCONT as SIGCONT
     from signal import SIGHUP as SIGHUP
     from signal import SIGINT as SIGINT
     from signal import SIGKILL as SIGKILL
     from signal import SIGPIPE as SIGPIPE
     from signal import SIGQUIT as SIGQUIT
+    from signal import SIGSTOP as SIGSTOP
     from signal import SIGTERM as SIGTERM
+    from signal import SIGTSTP as SIGTSTP
+    from signal import SIGUSR1 as SIGUSR1
+    from signal import SIGUSR2 as SIGUSR2
     from signal import SIGWINCH as SIGWINCH
     from signal import SIGXFSZ as SIGXFSZ
     from signal import getsignal as getsignal
@@ -22,13 +28,19 @@ if TYPE_CHECKING:
     from signal import signal as signal
 else:
     from _signal import (
+        SIG_DFL,
         SIG_IGN,
+        SIGCONT,
         SIGHUP,
         SIGINT,
         SIGKILL,
         SIGPIPE,
         SIGQUIT,
+        SIGSTOP,
         SIGTERM,
+        SIGTSTP,
+        SIGUSR1,
+        SIGUSR2,
         SIGWINCH,
         SIGXFSZ,
         getsignal,
@@ -38,14 +50,20 @@ else:
     )
 
     __all__ = [
+        "SIGCONT",
         "SIGHUP",
         "SIGINT",
         "SIGKILL",
         "SIGPIPE",
         "SIGQUIT",
+        "SIGSTOP",
         "SIGTERM",
+        "SIGTSTP",
+        "SIGUSR1",
+        "SIGUSR2",
         "SIGWINCH",
         "SIGXFSZ",
+        "SIG_DFL",
         "SIG_IGN",
         "getsignal",
         "pidfd_send_signal",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 
 from lodger.errors import HostError
 from lodger.host import signals as signal
+from lodger.host.descriptors import above_standard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ class Child:
         self.status: int | None = None
         self.owner = os.getpid()
         try:
-            self.pidfd = os.pidfd_open(pid)
+            self.pidfd = above_standard(os.pidfd_open(pid))
         except OSError as error:
             # Without it we could kill a stranger that got the same number: give up at once.
             os.kill(pid, signal.SIGKILL)
@@ -42,8 +44,6 @@ class Child:
         """Reap within this time (None: as long as it takes). False when it still runs."""
         if self.status is not None or self.pidfd < 0:
             return True
-        import select
-
         poller = select.poll()
         poller.register(self.pidfd, select.POLLIN)
         if not poller.poll(None if seconds is None else max(0, int(seconds * 1000))):

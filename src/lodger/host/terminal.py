@@ -19,6 +19,14 @@ def size(fd: int) -> tuple[int, int]:
     return rows or 24, columns or 80
 
 
+def in_background(fd: int) -> bool:
+    """Whether this is our terminal, and another job has it: a read would stop us (SIGTTIN)."""
+    try:
+        return os.isatty(fd) and os.tcgetpgrp(fd) != os.getpgrp()
+    except OSError:
+        return False  # a terminal, but not the one that controls our session
+
+
 class RawTerminal:
     """Context manager: the guest's line discipline does the work, so the host's must do none."""
 

@@ -9,9 +9,9 @@ from lodger.boot import wire
 from lodger.config.machine import machine_config
 from lodger.config.parse import seconds
 from lodger.host import signals
-from lodger.machine.core import Machine, Running
+from lodger.machine.core import Machine
 from lodger.machine.result import PIPE, Result, Usage
-from lodger.machine.vm import input_bytes
+from lodger.machine.vm import input_bytes, no_copy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, TypeVar
 
-    from lodger.machine.core import Steps, Wait
+    from lodger.machine.core import Running, Steps, Wait
     from lodger.machine.stdio import Stream
     from lodger.machine.vm import Argument
 
@@ -83,8 +83,8 @@ async def _block(wait: Wait) -> set[int]:
 class Process:
     """A command that runs in the guest. Its pipes are used through communicate()."""
 
-    def __init__(self, machine: Machine, running: Running) -> None:
-        self._machine = machine
+    def __init__(self, vm: VM, running: Running) -> None:
+        self._vm = vm
         self._running = running
         self.args = running.command.argv
         self.pid = running.pid
@@ -92,32 +92,36 @@ class Process:
     @property
     def returncode(self) -> int | None:
         """Exit status, -n for signal n, None while it runs."""
-        return self._machine.outcome(self._running)[0] if self._running.end.done else None
+        return self._vm._live.outcome(self._running)[0] if self._running.end.done else None
 
     @property
     def fault(self) -> str | None:
         """See Result.fault; None while it runs."""
-        return self._machine.outcome(self._running)[1] if self._running.end.done else None
+        return self._vm._live.outcome(self._running)[1] if self._running.end.done else None
 
     @property
     def usage(self) -> Usage | None:
         """Times and memory; None while it runs."""
-        return self._machine.usage(self._running)
+        return self._vm._live.usage(self._running)
 
     async def wait(self, timeout: float | None = None) -> int:
         """Wait for the end. Raises TimeoutError; the command goes on then."""
         limit = seconds(timeout, "timeout")
-        await drive(self._machine.wait(self._running, None if limit is None else time.monotonic() + limit))
+        await drive(self._vm._here().wait(self._running, None if limit is None else time.monotonic() + limit))
         code = self.returncode
         if code is None:
             raise TimeoutError(f"{self.args[0]!r} still runs after {timeout} seconds")
         return code
 
     async def communicate(self, input: bytes | str | None = None, timeout: float | None = None) -> tuple[bytes, bytes]:
-        """Feed, collect, wait: (stdout, stderr). Raises TimeoutError; what came so far is lost."""
+        """Feed, collect, wait: (stdout, stderr).
+
+        Raises TimeoutError: the command goes on, and another call (without input) brings everything from the beginning.
+        So does another call after a cancelled one.
+        """
         limit = seconds(timeout, "timeout")
         deadline = None if limit is None else time.monotonic() + limit
-        steps = self._machine.communicate(self._running, input_bytes(input), deadline, kill=False)
+        steps = self._vm._here().communicate(self._running, input_bytes(input), deadline, kill=False)
         out, err, in_time = await drive(steps)
         if not in_time:
             raise TimeoutError(f"{self.args[0]!r} still runs after {timeout} seconds")
@@ -125,7 +129,7 @@ class Process:
 
     async def send_signal(self, signal: int) -> None:
         """Send a signal; nothing if it has ended."""
-        await drive(self._machine.signal(self._running, int(signal), wire.SCOPE_PROCESS))
+        await drive(self._vm._here().signal(self._running, signal, wire.SCOPE_PROCESS))
 
     async def terminate(self) -> None:
         """SIGTERM."""
@@ -133,11 +137,18 @@ class Process:
 
     async def kill(self) -> None:
         """SIGKILL to it and all its descendants."""
-        await drive(self._machine.signal(self._running, signals.SIGKILL, wire.SCOPE_TREE))
+        await drive(self._vm._here().signal(self._running, signals.SIGKILL, wire.SCOPE_TREE))
 
     async def resize(self, rows: int, columns: int) -> None:
         """Tell its terminal the size (pty=True)."""
-        await drive(self._machine.resize(self._running, rows, columns))
+        await drive(self._vm._here().resize(self._running, rows, columns))
+
+    def __repr__(self) -> str:
+        code = self.returncode if self._running.end.message else None
+        return f"<Process {self.pid}: returncode {code}, args {list(self.args)!r}>"
+
+    def __reduce__(self) -> Any:
+        return no_copy(self)
 
 
 class VM:
@@ -150,6 +161,8 @@ class VM:
 
     async def start(self) -> VM:
         """Boot it. Raises what lodger.VM() raises; the machine is ready when this returns."""
+        if self._machine is not None:
+            raise RuntimeError("this VM was started already: make another lodger.aio.VM() for another machine")
         machine = self._machine = Machine(self._config)
         loop = self._loop = asyncio.get_running_loop()
         loop.add_reader(machine.channel.fd, self._drain)
@@ -168,7 +181,16 @@ class VM:
             self._forget()
 
     def _forget(self) -> None:
-        self._loop.remove_reader(self._live.channel.fd)
+        if not self._loop.is_closed():
+            self._loop.remove_reader(self._live.channel.fd)
+
+    def _here(self) -> Machine:
+        # Its socket is read by the loop that it was started in: in another one every wait would be for ever.
+        if self._machine is not None and asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(
+                "this VM was started in another event loop: use it there, or make one lodger.aio.VM() a loop"
+            )
+        return self._live
 
     @property
     def _live(self) -> Machine:
@@ -194,7 +216,7 @@ class VM:
         stderr: int = PIPE,
     ) -> Result:
         """As lodger.VM.run. Cancelling it kills the command and its descendants."""
-        machine = self._live
+        machine = self._here()
         command = machine.command(argv, cwd, env, user, False, (0, 0))
         limit = seconds(timeout, "timeout")
         return await drive(machine.run(command, input_bytes(input), limit, check, text, stderr))
@@ -216,18 +238,20 @@ class VM:
         size: tuple[int, int] = (24, 80),
     ) -> Process:
         """As lodger.VM.popen."""
-        machine = self._live
+        machine = self._here()
         command = machine.command(argv, cwd, env, user, pty, size)
-        return Process(machine, await drive(machine.start(command, stdin, stdout, stderr)))
+        return Process(self, await drive(machine.start(command, stdin, stdout, stderr)))
 
     async def stats(self) -> dict[str, Any]:
         """Counters of the guest kernel."""
-        return await drive(self._live.stats())
+        return await drive(self._here().stats())
 
     async def close(self) -> None:
         """End the VM and every process in it. Safe to call twice."""
         machine = self._machine
         if machine is not None and not machine.closed:
+            if not self._loop.is_closed():
+                self._here()
             self._forget()
             await asyncio.to_thread(machine.close)
 
@@ -238,6 +262,9 @@ class VM:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    def __reduce__(self) -> Any:
+        return no_copy(self)
 
     def __del__(self) -> None:
         if self._machine is not None:

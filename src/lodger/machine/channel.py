@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from _thread import allocate_lock
+from _thread import RLock
 
 from lodger.boot import wire
-from lodger.errors import BootError, GuestPanic, ProtocolError, VMClosed
+from lodger.errors import BootError, GuestPanic, ProtocolError, VMClosed, again
 from lodger.monitor import packets
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ class Channel:
         self.fd = connection.control.fileno()
         self.dead: LodgerError | None = None
         self.refusals: list[str] = []
-        self._lock = allocate_lock()
+        self._lock = RLock()  # taken again by a signal handler that interrupts its own thread
         self._last_id = connection.last_id
         self._replies: dict[int, Event] = {}
         self._exits: dict[int, Event] = {}
@@ -71,7 +71,7 @@ class Channel:
         """Send a request; the events of its reply and, for SPAWN, of the command's end. Raises VMClosed."""
         with self._lock:
             if self.dead is not None:
-                raise self.dead
+                raise again(self.dead)
             self._last_id += 1
             ident = self._last_id
             packet = wire.encode(kind, ident, *values)

@@ -15,10 +15,19 @@ from lodger.boot import wire
 from lodger.boot.plan import BootPlan, home_of, plan
 from lodger.config import parse
 from lodger.config.machine import MachineConfig
-from lodger.errors import BootError, CommandError, ConfigError, GuestPanic, LodgerError, SpawnError, VMClosed
+from lodger.errors import (
+    BootError,
+    CommandError,
+    ConfigError,
+    GuestPanic,
+    LodgerError,
+    SpawnError,
+    VMClosed,
+    again,
+)
 from lodger.host import signals as signal
 from lodger.machine.channel import Channel, Event
-from lodger.machine.result import PIPE, Result, Usage
+from lodger.machine.result import PIPE, STDOUT, Result, Usage
 from lodger.machine.stdio import Pump, Streams
 
 TYPE_CHECKING = False
@@ -76,9 +85,21 @@ class Running:
         self.command = command
         self.pid = pid
         self.end = end
-        self.fds = streams.ours
+        self.files = streams.files()
+        self.pump: Pump | None = None
         self.started = started
         self.timed_out = False
+
+    def close_files(self) -> None:
+        """Close our ends of its pipes."""
+        if self.pump is not None:
+            self.pump.close()
+        for file in self.files:
+            if file is not None:
+                try:
+                    file.close()
+                except OSError:
+                    pass
 
 
 def _monitor(config: MachineConfig, events: int) -> Monitor:
@@ -161,6 +182,7 @@ class Machine:
         variables = {"HOME": home_of(ids[0], config.rootfs), **dict(self.plan.env)}
         if pty:
             variables["TERM"] = os.environ.get("TERM") or "xterm"
+            size = parse.terminal_size(size, "size")
         variables.update(parse.environment(env))
         directory = config.workdir if cwd is None else parse.absolute(cwd, "cwd")
         return Command(words, tuple(variables.items()), directory, ids, pty, size)
@@ -170,10 +192,16 @@ class Machine:
         self.check_open()
         streams = Streams()
         started = time.monotonic()
+        end: Event | None = None
         try:
             streams.add(0, stdin)
             streams.add(1, stdout)
             if command.pty:
+                if stderr not in (None, STDOUT):
+                    raise ConfigError(
+                        f"stderr={stderr!r} cannot be had with pty=True: what a program writes to a terminal is one "
+                        "stream, and comes from stdout. Leave stderr out, or give STDOUT"
+                    )
                 streams.indices.append(wire.NO_FD)
             else:
                 streams.add(2, stderr)
@@ -199,12 +227,22 @@ class Machine:
                 raise SpawnError(number, f"cannot start {command.argv[0]!r}: {text}", of_program=message.number(2) == 0)
             assert end is not None
             return Running(command, message.number(0), end, streams, started)
-        except BaseException:
+        except BaseException as error:
             streams.abandon()
+            if end is not None and not isinstance(error, LodgerError):
+                # Interrupted before anybody had the command in hand: nobody could ever end it.
+                self.post(end, signal.SIGKILL, wire.SCOPE_TREE)
             raise
+
+    def poll(self, running: Running) -> Steps[None]:
+        """Take notice of an end that has come by now."""
+        self._own()
+        if not running.end.done:
+            yield Wait(running.end, deadline=0.0)
 
     def wait(self, running: Running, deadline: float | None, also: Sequence[int] = ()) -> Steps[set[int]]:
         """Until the command ends, the deadline passes, or one of ``also`` is readable (those come back)."""
+        self._own()
         while not running.end.done:
             if deadline is not None and time.monotonic() >= deadline:
                 break
@@ -216,21 +254,35 @@ class Machine:
     def communicate(
         self, running: Running, data: bytes, deadline: float | None, kill: bool
     ) -> Steps[tuple[bytes, bytes, bool]]:
-        """(stdout, stderr, in time). With ``kill`` a late command and its descendants are ended."""
-        stdin, out, err = running.fds
-        running.fds = [-1, -1, -1]
-        pump = Pump(stdin, data, [out, err])
-        in_time = True
+        """(stdout, stderr, in time). With ``kill`` a late command and its descendants are ended; without, another call
+        goes on where this one stopped. Raises ConfigError for input that cannot be given.
+        """
+        self._own()
+        stdin, out, err = running.files
+        pump = running.pump
+        if pump is None:
+            if data and (stdin is None or stdin.closed):
+                raise ConfigError(
+                    "input was given, but "
+                    + ("its stdin is closed" if stdin is not None else "the command was started without stdin=PIPE")
+                )
+            pump = running.pump = Pump(stdin, data, [out, err])
+        elif data:
+            raise ConfigError("input was given to a communicate() that goes on: the first call has taken its own")
+        in_time, over = True, False
         try:
+            pump.begin()
             while pump.open or pump.writing or not running.end.done:
                 if deadline is not None and time.monotonic() >= deadline:
-                    if not kill or not in_time:
+                    if not kill or not in_time or running.end.done:
+                        # If it has ended, something that it left behind holds its output open.
+                        pump.step(set(pump.open))
                         in_time = False
                         break
                     in_time = False
-                    running.timed_out = not running.end.done
+                    running.timed_out = True
                     self._post_kill(running)
-                    deadline = time.monotonic() + (KILL_SECONDS if running.timed_out else DRAIN_SECONDS)
+                    deadline = time.monotonic() + KILL_SECONDS
                 if running.end.done and running.end.message is None:
                     # The VM died: take what is in the pipes, and no more.
                     pump.step(set(pump.open))
@@ -239,13 +291,17 @@ class Machine:
                     break  # nobody reads the rest of the input
                 events = () if running.end.done else (running.end,)
                 pump.step((yield Wait(*events, reads=pump.open, writes=pump.writing, deadline=deadline)))
+            over = in_time
         except BaseException:
             if kill and not running.end.done:
                 self._post_kill(running)
             raise
         finally:
-            pump.close()
-        return pump.output(out), pump.output(err), in_time
+            if over or kill:
+                pump.close()
+            else:
+                pump.pause()
+        return pump.output(0), pump.output(1), in_time
 
     def run(
         self,
@@ -275,7 +331,7 @@ class Machine:
             if running.timed_out and not running.end.done:
                 return -signal.SIGKILL, "timeout"
             if self.closed or not running.end.done:
-                raise self.channel.dead or VMClosed("the VM was closed while the command ran")
+                raise again(self.channel.dead or VMClosed("the VM was closed while the command ran"))
             panicked = isinstance(self.channel.dead, GuestPanic)
             return -signal.SIGKILL, "guest_panic" if panicked else "killed"
         status = message.number(0)
@@ -294,9 +350,11 @@ class Machine:
         return Usage(message.number(1) / 1e6, message.number(2) / 1e6, message.number(3))
 
     def signal(self, running: Running, number: int, scope: int) -> Steps[None]:
-        """Send a signal; to an ended command it does nothing. Raises LodgerError when it is refused."""
+        """Send a signal; to an ended command it does nothing. Raises ConfigError, LodgerError when it is refused."""
+        self._own()
+        number = parse.signal_number(number)
         ident = self.channel.spawn_id(running.end)
-        if ident == 0:
+        if ident == 0 or number == 0:
             return
         reply, _ = self.channel.request(wire.SIGNAL, ident, number, scope)
         while not reply.done:
@@ -306,7 +364,9 @@ class Machine:
             raise LodgerError(f"signal {number} was refused by the guest: {os.strerror(code)}")
 
     def resize(self, running: Running, rows: int, columns: int) -> Steps[None]:
-        """Tell a command's terminal its size."""
+        """Tell a command's terminal its size. Raises ConfigError."""
+        self._own()
+        rows, columns = parse.terminal_size((rows, columns), "size")
         ident = self.channel.spawn_id(running.end)
         if ident:
             reply, _ = self.channel.request(wire.WINSIZE, ident, rows, columns)
@@ -347,9 +407,9 @@ class Machine:
         if first:
             yield "from ready to the first command's first instruction", first - started
 
-    def post(self, running: Running, number: int, scope: int) -> None:
-        """Send a signal without waiting for the answer. Never raises."""
-        ident = self.channel.spawn_id(running.end)
+    def post(self, end: Event, number: int, scope: int) -> None:
+        """Send a signal to the command with this end, without waiting for the answer. Never raises."""
+        ident = self.channel.spawn_id(end)
         if ident:
             try:
                 self.channel.request(wire.SIGNAL, ident, number, scope)
@@ -357,14 +417,23 @@ class Machine:
                 pass
 
     def _post_kill(self, running: Running) -> None:
-        self.post(running, signal.SIGKILL, wire.SCOPE_TREE)
+        self.post(running.end, signal.SIGKILL, wire.SCOPE_TREE)
+
+    def _own(self) -> None:
+        # A forked child has a copy of the control socket: what it reads there, the parent would wait for in vain.
+        if os.getpid() != self.owner:
+            raise VMClosed(
+                f"this VM belongs to process {self.owner}, and this is process {os.getpid()}, forked from it: "
+                "make a VM of its own here"
+            )
 
     def check_open(self) -> None:
         """Raises what ended the VM, if something did."""
+        self._own()
         if self.closed:
             raise VMClosed("this VM is closed: make a new one")
         if self.channel.dead is not None:
-            raise self.channel.dead
+            raise again(self.channel.dead)
 
     def close(self) -> None:
         """SHUTDOWN, then SIGKILL: no process is left. Idempotent; a forked copy of a VM does nothing."""
@@ -395,7 +464,7 @@ class Machine:
     def _answer(self, reply: Event) -> wire.Message:
         message = reply.message
         if message is None:
-            raise self.channel.dead or VMClosed("the VM ended")
+            raise again(self.channel.dead or VMClosed("the VM ended"))
         if message.kind == wire.ERROR:
             raise LodgerError("the guest kernel refused a request: " + message.data(0).decode("utf-8", "replace"))
         return message

@@ -6,13 +6,17 @@ import os
 
 from lodger.boot.wire import NO_FD
 from lodger.errors import ConfigError
+from lodger.host.descriptors import above_standard, pipe
 from lodger.machine.result import DEVNULL, PIPE, STDOUT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import IO, Any
 
     Stream = int | IO[Any] | None
+
+NAMES = ("stdin", "stdout", "stderr")
 
 
 class Streams:
@@ -34,15 +38,18 @@ class Streams:
                 self.indices.append(NO_FD)  # closed in this program: closed in the guest
                 return
         elif stream == PIPE:
-            read, write = os.pipe2(os.O_CLOEXEC)
+            read, write = pipe()
             fd, self.ours[position] = (read, write) if position == 0 else (write, read)
             self._close.append(fd)
         elif stream == DEVNULL:
-            fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+            fd = above_standard(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC))
             self._close.append(fd)
         elif stream == STDOUT:
-            if position != 2 or self.indices[1] == NO_FD:
+            if position != 2:
                 raise ConfigError("STDOUT can be given for stderr only: it means 'the same as stdout'")
+            if self.indices[1] == NO_FD:
+                self.indices.append(NO_FD)
+                return
             fd = self.guest[self.indices[1]]
         elif isinstance(stream, int):
             fd = stream
@@ -51,10 +58,14 @@ class Streams:
                 fd = stream.fileno()
             except (AttributeError, OSError, ValueError):
                 raise ConfigError(
-                    f"{stream!r} has no descriptor: give PIPE, DEVNULL, a number or a real file"
+                    f"{stream!r} has no descriptor: give PIPE, DEVNULL, a number or a file that is open"
                 ) from None
         if fd < 0:
             raise ConfigError(f"{stream!r} is not a descriptor: give PIPE, DEVNULL, STDOUT or a number from 0 up")
+        try:
+            os.fstat(fd)
+        except (OSError, OverflowError):
+            raise ConfigError(f"{NAMES[position]}={stream!r}: no file is open under the number {fd}") from None
         self.indices.append(len(self.guest))
         self.guest.append(fd)
 
@@ -63,6 +74,15 @@ class Streams:
         for fd in self._close:
             os.close(fd)
         self._close.clear()
+
+    def files(self) -> list[IO[bytes] | None]:
+        """Our ends as files, which own the descriptors from now on."""
+        made: list[IO[bytes] | None] = [None, None, None]
+        for place, fd in enumerate(self.ours):
+            if fd >= 0:
+                made[place] = os.fdopen(fd, "rb") if place else os.fdopen(fd, "wb", buffering=0)
+        self.ours = [-1, -1, -1]
+        return made
 
     def abandon(self) -> None:
         """Close everything, after a failure."""
@@ -74,31 +94,60 @@ class Streams:
 
 
 class Pump:
-    """Feeds input and collects output without blocking. Owns the descriptors given to it."""
+    """Feeds input and collects output without blocking, in as many turns as it takes. Closes the files that it has
+    done with.
+    """
 
     READ = 256 * 1024
 
-    def __init__(self, stdin: int, data: bytes, outputs: list[int]) -> None:
-        self.stdin = stdin
+    def __init__(self, stdin: IO[bytes] | None, data: bytes, outputs: Sequence[IO[bytes] | None]) -> None:
         self.rest = memoryview(data)
-        self.open = [fd for fd in outputs if fd >= 0]
-        self.parts: dict[int, list[bytes]] = {fd: [] for fd in self.open}
-        for fd in (stdin, *self.open):
-            if fd >= 0:
-                os.set_blocking(fd, False)
-        if stdin >= 0:
+        self.stdin = None if stdin is None or stdin.closed else stdin
+        self._parts: dict[int, list[bytes]] = {}
+        self._open: dict[int, tuple[IO[bytes], list[bytes]]] = {}
+        for place, file in enumerate(outputs):
+            parts = self._parts[place] = []
+            if file is not None and not file.closed:
+                self._open[file.fileno()] = file, parts
+
+    def begin(self) -> None:
+        """Before a turn. What the program has read ahead of its own reading (``readline``) is taken first."""
+        if self.stdin is not None and self.stdin.closed:
+            self.stdin = None  # between two turns, by the program
+        for fd in [fd for fd, (file, _) in self._open.items() if file.closed]:
+            del self._open[fd]
+        for fd in (*self.writing, *self.open):
+            os.set_blocking(fd, False)
+        for file, parts in self._open.values():
+            try:
+                ahead = file.peek()  # type: ignore[attr-defined]
+                parts.append(file.read(len(ahead)) if ahead else b"")
+            except OSError:
+                pass  # what is wrong with it the next read says
+        if self.stdin is not None:
             self.write()
+
+    def pause(self) -> None:
+        """After a turn that was not the last: the files are again as the program had them."""
+        for fd in (*self.writing, *self.open):
+            os.set_blocking(fd, True)
+
+    @property
+    def open(self) -> list[int]:
+        """Descriptors that may have more output."""
+        return list(self._open)
 
     @property
     def writing(self) -> list[int]:
         """Descriptors that wait to be written."""
-        return [self.stdin] if self.stdin >= 0 else []
+        return [self.stdin.fileno()] if self.stdin is not None else []
 
     def step(self, ready: set[int]) -> None:
         """Move what can be moved on these descriptors."""
-        if self.stdin in ready:
+        if ready.intersection(self.writing):
             self.write()
-        for fd in [f for f in self.open if f in ready]:
+        for fd in [f for f in self._open if f in ready]:
+            file, parts = self._open[fd]
             try:
                 data = os.read(fd, self.READ)
             except BlockingIOError:
@@ -106,30 +155,44 @@ class Pump:
             except OSError:
                 data = b""  # EIO of a terminal whose other side is gone
             if data:
-                self.parts[fd].append(data)
+                parts.append(data)
             else:
-                self.open.remove(fd)
-                os.close(fd)
+                del self._open[fd]
+                _close(file)
 
     def write(self) -> None:
         """Write input until it is gone or the pipe is full; a closed reader ends it without an error."""
+        assert self.stdin is not None
         while self.rest:
             try:
-                self.rest = self.rest[os.write(self.stdin, self.rest) :]
+                self.rest = self.rest[os.write(self.stdin.fileno(), self.rest) :]
             except BlockingIOError:
                 return
             except OSError:
                 break
-        os.close(self.stdin)
-        self.stdin = -1
+        self.rest = self.rest[:0]
+        _close(self.stdin)
+        self.stdin = None
 
-    def output(self, fd: int) -> bytes:
-        """Everything that came from a descriptor."""
-        return b"".join(self.parts.get(fd, ()))
+    def output(self, place: int) -> bytes:
+        """Everything that came from an output so far."""
+        parts = self._parts[place]
+        # Joined once: a second look, and another turn, go on from there.
+        parts[:] = [b"".join(parts)]
+        return parts[0]
 
     def close(self) -> None:
         """Give up what is still open."""
-        for fd in (*self.writing, *self.open):
-            os.close(fd)
-        self.stdin = -1
-        self.open.clear()
+        for file, _ in self._open.values():
+            _close(file)
+        self._open.clear()
+        if self.stdin is not None:
+            _close(self.stdin)
+            self.stdin = None
+
+
+def _close(file: IO[bytes]) -> None:
+    try:
+        file.close()
+    except OSError:
+        pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from lodger.boot import wire
@@ -10,12 +9,13 @@ from lodger.config.machine import machine_config
 from lodger.config.parse import seconds
 from lodger.errors import ConfigError
 from lodger.host import signals
-from lodger.machine.core import Machine, Running, Wait
+from lodger.machine.core import Machine, Running
 from lodger.machine.driver import Driver
 from lodger.machine.result import PIPE, Result, Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping, Sequence
     from types import TracebackType
     from typing import IO, Any
@@ -25,15 +25,26 @@ if TYPE_CHECKING:
     Argument = str | os.PathLike[str]
 
 
-def input_bytes(value: bytes | str | None) -> bytes:
-    """What to feed a command. Raises ConfigError."""
+def input_bytes(value: Any) -> bytes:
+    """What to feed a command, from text or anything that is bytes. Raises ConfigError."""
     if value is None:
         return b""
     if isinstance(value, str):
         return value.encode()
-    if not isinstance(value, (bytes, bytearray, memoryview)):
-        raise ConfigError(f"input={value!r} is neither bytes nor text")
-    return bytes(value)
+    try:
+        return value if isinstance(value, bytes) else bytes(memoryview(value))
+    except TypeError:
+        raise ConfigError(
+            f"input is of the type {type(value).__name__}: give bytes or text; a file goes to popen(stdin=...)"
+        ) from None
+
+
+def no_copy(this: object) -> Any:
+    """For ``__reduce__``: the copy would end the machine of the original when it goes. Raises TypeError."""
+    raise TypeError(
+        f"a {type(this).__name__} can neither be copied nor pickled: it is running host processes. "
+        "Make a VM where you need one"
+    )
 
 
 class Process:
@@ -46,9 +57,10 @@ class Process:
         self.args = running.command.argv
         self.pid = running.pid
         """the number that the guest knows it by"""
-        self.stdin: IO[bytes] | None = _file(running.fds[0], "wb")
-        self.stdout: IO[bytes] | None = _file(running.fds[1], "rb")
-        self.stderr: IO[bytes] | None = _file(running.fds[2], "rb")
+        self.stdin: IO[bytes] | None
+        self.stdout: IO[bytes] | None
+        self.stderr: IO[bytes] | None
+        self.stdin, self.stdout, self.stderr = running.files
 
     @property
     def returncode(self) -> int | None:
@@ -67,8 +79,7 @@ class Process:
 
     def poll(self) -> int | None:
         """The return code if it has ended by now."""
-        if not self._running.end.done:
-            self._driver.block(Wait(self._running.end, deadline=0.0))
+        self._driver.run(self._machine.poll(self._running))
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -87,11 +98,9 @@ class Process:
     def communicate(self, input: bytes | str | None = None, timeout: float | None = None) -> tuple[bytes, bytes]:
         """Feed, collect, wait: (stdout, stderr), b"" for what is not a pipe.
 
-        Raises TimeoutError: the command goes on, and what came so far is lost.
+        Raises TimeoutError: the command goes on, and another call (without input) brings everything from the beginning.
         """
         limit = seconds(timeout, "timeout")
-        self._running.fds = [_detach(f) for f in (self.stdin, self.stdout, self.stderr)]
-        self.stdin = self.stdout = self.stderr = None
         deadline = None if limit is None else time.monotonic() + limit
         steps = self._machine.communicate(self._running, input_bytes(input), deadline, kill=False)
         out, err, in_time = self._driver.run(steps)
@@ -102,9 +111,9 @@ class Process:
     def send_signal(self, signal: int, scope: str = "process") -> None:
         """Send a signal to the process, its "group", or its whole "tree". Nothing if it has ended."""
         scopes = {"process": wire.SCOPE_PROCESS, "group": wire.SCOPE_GROUP, "tree": wire.SCOPE_TREE}
-        if scope not in scopes:
+        if not isinstance(scope, str) or scope not in scopes:
             raise ConfigError(f"scope={scope!r} is unknown: choose one of {', '.join(scopes)}")
-        self._driver.run(self._machine.signal(self._running, int(signal), scopes[scope]))
+        self._driver.run(self._machine.signal(self._running, signal, scopes[scope]))
 
     def terminate(self) -> None:
         """SIGTERM."""
@@ -120,12 +129,14 @@ class Process:
 
     def close_streams(self) -> None:
         """Close our ends of its pipes."""
-        for stream in (self.stdin, self.stdout, self.stderr):
-            if stream is not None:
-                try:
-                    stream.close()
-                except OSError:
-                    pass
+        self._running.close_files()
+
+    def __repr__(self) -> str:
+        code = self.returncode if self._running.end.message else None
+        return f"<Process {self.pid}: returncode {code}, args {list(self.args)!r}>"
+
+    def __reduce__(self) -> Any:
+        return no_copy(self)
 
     def __enter__(self) -> Process:
         return self
@@ -143,6 +154,7 @@ class VM:
     """A virtual machine; see README for the shortest use.
 
     The constructor returns when the guest kernel is ready. Raises ConfigError, HostError, BootError.
+    ``volumes`` is {"host directory": "/guest/path[:ro]"}, or a list of such paths for a directory shown more than once.
     """
 
     _machine: Machine | None = None
@@ -152,7 +164,7 @@ class VM:
         rootfs: Argument = "host",
         memory: str | int = "512M",
         pids: int = 1024,
-        volumes: Mapping[str, str] | None = None,
+        volumes: Mapping[str, str | Sequence[str]] | None = None,
         env: Mapping[str, str] | None = None,
         workdir: str = "/",
         user: int | str | tuple[int, int] = 0,
@@ -279,19 +291,9 @@ class VM:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> Any:
+        return no_copy(self)
+
     def __del__(self) -> None:
         if self._machine is not None:
             self._machine.kill()
-
-
-def _file(fd: int, mode: str) -> IO[bytes] | None:
-    return open(fd, mode, buffering=0 if mode == "wb" else -1) if fd >= 0 else None
-
-
-def _detach(stream: Any) -> int:
-    """A descriptor of its own for the pump; the file object is closed."""
-    if stream is None or stream.closed:
-        return -1
-    fd = os.dup(stream.fileno())
-    stream.close()
-    return fd

@@ -5,14 +5,16 @@ The VMM only starts the guest kernel and tells it what to build; it is not on th
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
 from lodger.boot import wire
 from lodger.boot.kernel import kernel_path
 from lodger.boot.plan import boot_packet, step_packet
-from lodger.errors import BootError, ConfigError, VMClosed
+from lodger.errors import BootError, ConfigError, HostError, VMClosed
 from lodger.host import landlock
+from lodger.host.descriptors import free_descriptors, pipe
 from lodger.host.memory import KERNEL_REGION, memory_file
 from lodger.host.spawn import limit_processors, spawn
 from lodger.image.tree import Mount
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 
 #: A file that takes the guest kernel's log, debug lines included.
 LOG_VARIABLE = "LODGER_LOG"
+#: How the guest kernel ends the name of its release.
+GUEST_RELEASE = "-lodger"
+#: Descriptors of the host's directories, of memory, and what spawning takes: only said when starting has failed.
+NEEDED = 64
 
 
 class InProcessMonitor:
@@ -41,9 +47,22 @@ class InProcessMonitor:
 
     def boot(self, plan: BootPlan, deadline: float) -> Connection:
         """Start the guest kernel and send everything up to START."""
+        if os.uname().release.endswith(GUEST_RELEASE):
+            raise HostError(
+                "this is a machine of Lodger's already, and a VM inside a VM does not run: start it outside"
+            )
         held: list[int] = []
         try:
             return self._boot(plan, deadline, held)
+        except (OSError, BootError):
+            free, limit = free_descriptors()
+            if free >= NEEDED:
+                raise
+            raise HostError(
+                f"a VM needs some {NEEDED} descriptors to start, and {max(free, 0)} of {limit} are free: "
+                "raise the limit (ulimit -n)",
+                errno.EMFILE,
+            ) from None
         finally:
             for fd in held:
                 os.close(fd)
@@ -143,5 +162,5 @@ def _log() -> tuple[int, int, bool]:
             return -1, os.open(path, flags, 0o600), True
         except OSError as error:
             raise ConfigError(f"{LOG_VARIABLE}={path} cannot be written: {error.strerror}") from None
-    read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    read, write = pipe(os.O_NONBLOCK)
     return read, write, False

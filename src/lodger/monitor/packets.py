@@ -11,6 +11,7 @@ import select
 import time
 
 from lodger.errors import VMClosed
+from lodger.host.descriptors import above_standard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ _FLAGS = _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL
 
 def pair() -> tuple[_socket.socket, _socket.socket]:
     """The two ends of a control channel."""
-    return _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+    if ours.fileno() <= 2:
+        ours = _socket.socket(fileno=above_standard(ours.detach()))
+    return ours, theirs
 
 
 def send(control: _socket.socket, packet: bytes, fds: Sequence[int], deadline: float) -> None:
