@@ -252,7 +252,7 @@ impl Machine for Vm {
     }
 
     fn signal(&self, id: u32, signo: u32, scope: u32) -> Result<(), Errno> {
-        if signo > 64 {
+        if !(1..=64).contains(&signo) {
             return Err(Errno::EINVAL);
         }
         let root = spawn::find(id);
