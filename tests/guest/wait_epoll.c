@@ -27,6 +27,24 @@ static void *sleeper(void *v) {
     return NULL;
 }
 
+// As many events as there are, however many are asked for (CPython's test_selectors: 32752).
+static void many(void) {
+    enum { MANY = 5000 };
+    struct rlimit most;
+    CHECK(getrlimit(RLIMIT_NOFILE, &most) == 0);
+    most.rlim_cur = most.rlim_max;
+    CHECK(setrlimit(RLIMIT_NOFILE, &most) == 0);
+    ep = epoll_create1(0);
+    int full = eventfd(1, 0);
+    for (int i = 0; i < MANY; i++) {
+        int fd = dup(full);
+        CHECK(fd >= 0 && ctl(EPOLL_CTL_ADD, fd, EPOLLIN) == 0);
+    }
+    static struct epoll_event all[MANY + 1];
+    SHOW(epoll_wait(ep, all, MANY + 1, 0));
+    SHOW(epoll_wait(ep, all, MANY - 1, 0));
+}
+
 static void tests(void) {
     int p[2], q[2], s[2];
     char b[64];
@@ -156,4 +174,5 @@ static void tests(void) {
     SHOW(epoll_pwait(quiet, &e, 1, 1, &none));
     SHOW(syscall(SYS_epoll_pwait, quiet, &e, 1, 1, &none, 4));
     say_status("inherited", CHILD(SHOW(epoll_wait(outer, &e, 1, 0))));
+    say_status("many", CHILD(many()));
 }

@@ -11,8 +11,6 @@ use events::epoll::{Op, of};
 const EVENT: usize = 12;
 /// EP_MAX_EVENTS.
 const MAX_EVENTS: i32 = i32::MAX / EVENT as i32;
-/// The most events that one call hands out.
-const BATCH: usize = 4096;
 
 pub fn epoll_create(a: &Args) -> Result<i64> {
     if a.int(0) <= 0 {
@@ -62,7 +60,7 @@ fn wait(epfd: i32, out: u64, max: i32, limit: Limit) -> Result<i64> {
         return Err(Errno::EFAULT);
     }
     let file = current().files().get(epfd)?;
-    let got = of(&file)?.wait((max as usize).min(BATCH), limit.deadline)?;
+    let got = of(&file)?.wait(max as usize, limit.deadline)?;
     let mut n = 0;
     for (events, data) in &got {
         let mut raw = [0; EVENT];
