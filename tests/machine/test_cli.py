@@ -142,7 +142,8 @@ def test_ctrl_z_stops_the_command_and_fg_continues_it(kernel):
     """One that Linux would not let stop by SIGTSTP: nobody in the guest could continue it."""
     script = "i=0; while [ $i -lt 40 ]; do echo $i; i=$((i+1)); sleep 0.05; done"
     words = [sys.executable, "-m", "lodger", "run", "--guard", "none", "--", "sh", "-c", script]
-    child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    # As a shell's job, in a group of its own: the suite's may be orphaned, and SIGTSTP stops no such group.
+    child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, process_group=0)
     assert child.stdout.readline() == b"0\n"
     child.send_signal(signal.SIGTSTP)
     assert os.WIFSTOPPED(os.waitpid(child.pid, os.WUNTRACED)[1])

@@ -73,8 +73,9 @@ def test_few_descriptors(fake):
 
 
 def started(script, **options):
+    # As a shell's job: the suite's group may be orphaned, and SIGTSTP stops no such group.
     child = subprocess.Popen([*LODGER, "run", "--guard", "none", "--", "sh", "-c", script], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, **options)  # fmt: skip
+                             stdout=subprocess.PIPE, process_group=0, **options)  # fmt: skip
     assert child.stdout.readline()
     return child
 
