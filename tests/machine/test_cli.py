@@ -13,6 +13,8 @@ import time
 
 import pytest
 
+from jobs import stops_and_goes_on
+
 
 @pytest.mark.parametrize(
     ("words", "status"),
@@ -140,18 +142,4 @@ def test_interactive_bash(kernel):
 
 def test_ctrl_z_stops_the_command_and_fg_continues_it(kernel):
     """One that Linux would not let stop by SIGTSTP: nobody in the guest could continue it."""
-    script = "i=0; while [ $i -lt 40 ]; do echo $i; i=$((i+1)); sleep 0.05; done"
-    words = [sys.executable, "-m", "lodger", "run", "--guard", "none", "--", "sh", "-c", script]
-    # As a shell's job, in a group of its own: the suite's may be orphaned, and SIGTSTP stops no such group.
-    child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, process_group=0)
-    assert child.stdout.readline() == b"0\n"
-    child.send_signal(signal.SIGTSTP)
-    assert os.WIFSTOPPED(os.waitpid(child.pid, os.WUNTRACED)[1])
-    time.sleep(0.3)
-    os.set_blocking(child.stdout.fileno(), False)
-    child.stdout.read()
-    time.sleep(0.5)
-    assert not child.stdout.read(), "it went on while stopped"
-    os.set_blocking(child.stdout.fileno(), True)
-    child.send_signal(signal.SIGCONT)
-    assert child.communicate(timeout=20)[0].endswith(b"39\n") and child.returncode == 0
+    stops_and_goes_on()

@@ -5,13 +5,11 @@ import pty
 import select
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 
-LODGER = [sys.executable, "-m", "lodger"]
-TICKS = "i=0; while [ $i -lt 40 ]; do echo $i; i=$((i+1)); sleep 0.05; done"
+from jobs import LODGER, started, stops_and_goes_on
 
 
 def lodger(*words, **options):
@@ -72,17 +70,9 @@ def test_few_descriptors(fake):
         assert done.returncode == 125 and b"ulimit -n" in done.stderr and b"Traceback" not in done.stderr, done.stderr
 
 
-def started(script, **options):
-    # As a shell's job: the suite's group may be orphaned, and SIGTSTP stops no such group.
-    child = subprocess.Popen([*LODGER, "run", "--guard", "none", "--", "sh", "-c", script], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, process_group=0, **options)  # fmt: skip
-    assert child.stdout.readline()
-    return child
-
-
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
 def test_more_signals_are_handed_on(fake, number):
-    child = started("trap 'echo got; exit 3' USR1 USR2; echo up; while :; do sleep 0.1; done")
+    child, _ = started("trap 'echo got; exit 3' USR1 USR2; echo up; while :; do sleep 0.1; done")
     child.send_signal(number)
     assert child.communicate(timeout=10)[0] == b"got\n"
     assert child.returncode == 3
@@ -90,7 +80,7 @@ def test_more_signals_are_handed_on(fake, number):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_stopped_command_is_ended_too(fake, number):
-    child = started("echo up; kill -STOP $$; sleep 20")
+    child, _ = started("echo up; kill -STOP $$; sleep 20")
     time.sleep(0.2)
     child.send_signal(number)
     assert child.wait(10) == 128 + number
@@ -98,17 +88,7 @@ def test_a_stopped_command_is_ended_too(fake, number):
 
 
 def test_ctrl_z_stops_the_command_and_fg_continues_it(fake):
-    child = started(TICKS)
-    child.send_signal(signal.SIGTSTP)
-    assert os.WIFSTOPPED(os.waitpid(child.pid, os.WUNTRACED)[1])
-    time.sleep(0.2)
-    os.set_blocking(child.stdout.fileno(), False)
-    child.stdout.read()
-    time.sleep(0.4)
-    assert not child.stdout.read(), "it went on while stopped"
-    os.set_blocking(child.stdout.fileno(), True)
-    child.send_signal(signal.SIGCONT)
-    assert child.communicate(timeout=20)[0].endswith(b"39\n") and child.returncode == 0
+    stops_and_goes_on()
 
 
 def test_a_background_job_does_not_take_the_shells_input(fake, tmp_path):

@@ -33,7 +33,7 @@ impl Mounts {
         &self.quota
     }
 
-    /// For a directory that may become part of an overlay; see [`HostFs::new`].
+    /// For a directory of which an overlay is made, or becomes larger; see [`HostFs::new`].
     fn numbers(&self) -> Result<u16, String> {
         /// A directory rarely has more file systems of the host mounted within.
         const DEVICES: u16 = 64;
@@ -43,8 +43,10 @@ impl Mounts {
 
     fn hostfs(&self, m: &mut Mount, mode: Mode) -> Result<Arc<dyn FileSystem>, String> {
         let dir = m.dir.take().ok_or("a mount of a host directory without its descriptor")?;
+        // A volume has its own device number, and the host's inode numbers.
+        let numbers = if mode == Mode::Cached { self.numbers()? } else { 0 };
         // The file system keeps the descriptor for the VM's life.
-        HostFs::new(dir.into_raw(), mode, self.host_uid, self.host_gid, self.numbers()?)
+        HostFs::new(dir.into_raw(), mode, self.host_uid, self.host_gid, numbers)
             .map(|f| f as Arc<dyn FileSystem>)
             .map_err(|e| format!("{}: {e}", String::from_utf8_lossy(&m.source)))
     }

@@ -233,7 +233,7 @@ table! {
     163 acct() missing Missing "";
     164 settimeofday() crate::time::settimeofday Partial "EPERM: the clock is the host's";
     165 mount(source: Str, target: Str, fstype: Str, flags: Named(MOUNT), data: Ptr) mount::mount Partial "bind, remount, tmpfs, proc, sysfs; no namespaces";
-    166 umount2(target: Str, flags: Named(UMOUNT)) mount::umount2 Partial "busy mounts of other file systems are not told from idle ones";
+    166 umount2(target: Str, flags: Named(UMOUNT)) mount::umount2 Partial "no MNT_EXPIRE";
     167 swapon() missing Missing "";
     168 swapoff() missing Missing "";
     169 reboot(magic: Hex, magic2: Hex, cmd: Hex, arg: Ptr) crate::misc::reboot Partial "EPERM: a machine ends when its VMM says so";

@@ -9,10 +9,11 @@ import sys
 import time
 
 from lodger._record import record
-from lodger.cli.options import Option, listing, parse
+from lodger.cli.options import HELP, Option, listing, parse
 from lodger.cli.profile import bar, run_profiled, vars_of
 from lodger.cli.run import OPTIONS as RUN_OPTIONS
 from lodger.cli.run import settings
+from lodger.cli.say import say
 from lodger.errors import ConfigError, LodgerError
 
 TYPE_CHECKING = False
@@ -41,7 +42,7 @@ OPTIONS = [
     Option("--package", "value", "for --suite: a configured source tree to compile with make", meta="DIR"),
     Option("--json", "flag", "print everything as JSON on standard output"),
     Option("--plot", "value", "where to draw the figure (default ladder.svg)", meta="FILE.svg|.html|.png"),
-    Option("--help", "flag", "this text", "-h"),
+    HELP,
 ]
 USAGE = """\
 usage: lodger ladder [OPTIONS] [--] CMD [ARG...]
@@ -98,7 +99,7 @@ def ladder(words: list[str]) -> int:
         with suite(values.get("package")) as (works, skipped):
             results = {work.name: _climb(work, repeat, unit, options) for work in works}
         for name, why in skipped:
-            print(f"lodger: {name} is left out: {why}", file=sys.stderr)
+            say(f"{name} is left out: {why}")
     text = "\n\n".join(_table(name, rungs) for name, rungs in results.items())
     figure.write(plot, "Run time on the ladder, relative to the host", [
         (name, [_bar(rung, rungs[0].seconds) for rung in rungs if rung.seconds]) for name, rungs in results.items()
@@ -112,7 +113,7 @@ def ladder(words: list[str]) -> int:
         }, indent=2))  # fmt: skip
     else:
         print(text)
-    print(f"lodger: figure in {plot}", file=sys.stderr)
+    say(f"figure in {plot}")
     return 0
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import time
 
-from lodger.cli.options import Option, parse
+from lodger.cli.options import HELP, Option, parse
 from lodger.cli.run import OPTIONS as RUN_OPTIONS
 from lodger.cli.run import settings
+from lodger.cli.say import say
 from lodger.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -23,7 +24,7 @@ OPTIONS = [
     *_SHARED,
     Option("--json", "flag", "print everything as JSON on standard output, the command's output on standard error"),
     Option("--plot", "value", "draw a figure", meta="FILE.svg|.html|.png"),
-    Option("--help", "flag", "this text", "-h"),
+    HELP,
 ]
 USAGE = """\
 usage: lodger profile [OPTIONS] [--] CMD [ARG...]
@@ -63,7 +64,7 @@ def profile(words: list[str]) -> int:
     if isinstance(plot, str):
         title = f"{' '.join(argv)[:60]} on the {found.machine} machine"
         figure.write(plot, title, [("run time by cost", [bar(found, found.total_ns)])], text)
-        print(f"lodger: figure in {plot}", file=sys.stderr)
+        say(f"figure in {plot}")
     return 128 - status if status < 0 else status
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from lodger.cli.options import Option, listing, parse
+from lodger.cli.options import HELP, Option, listing, parse
 from lodger.cli.say import say
 from lodger.config.parse import seconds, volume_spec
 from lodger.errors import ConfigError, GuestPanic, SpawnError
@@ -45,7 +45,7 @@ OPTIONS = (
     Option("--trace", "maybe", "one line a system call, on stderr or to a file", meta="FILE"),
     Option("--tty", "flag", "give the command a terminal (default: when stdin and stdout are one)", "-t"),
     Option("--no-tty", "flag", "give it no terminal", "-T"),
-    Option("--help", "flag", "this text", "-h"),
+    HELP,
 )
 
 #: What is said of a command that the machine had a hand in ending.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lodger.cli.options import Option, listing, parse
+from lodger.cli.options import HELP, Option, listing, parse
 from lodger.cli.run import OPTIONS as RUN_OPTIONS
 from lodger.cli.run import run, settings
 from lodger.errors import ConfigError
@@ -11,7 +11,7 @@ OPTIONS = [
     *(o for o in RUN_OPTIONS if o.name not in ("--stats", "--trace", "--tty", "--no-tty", "--timeout", "--help")),
     Option("--host", "flag", "every host operation of the guest-machine processes instead of the guest's system calls"),
     Option("--output", "value", "write the lines there instead of standard error", "-o", meta="FILE"),
-    Option("--help", "flag", "this text", "-h"),
+    HELP,
 ]
 USAGE = """\
 usage: lodger trace [--host] [OPTIONS] [--] CMD [ARG...]

@@ -11,7 +11,7 @@ from lodger.config.parse import seconds
 from lodger.host import signals
 from lodger.machine.core import Machine
 from lodger.machine.result import PIPE, Result, Usage
-from lodger.machine.vm import input_bytes, no_copy
+from lodger.machine.vm import input_bytes, no_copy, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -144,11 +144,9 @@ class Process:
         await drive(self._vm._here().resize(self._running, rows, columns))
 
     def __repr__(self) -> str:
-        code = self.returncode if self._running.end.message else None
-        return f"<Process {self.pid}: returncode {code}, args {list(self.args)!r}>"
+        return shown(self, self._running)
 
-    def __reduce__(self) -> Any:
-        return no_copy(self)
+    __reduce__ = no_copy
 
 
 class VM:
@@ -263,8 +261,7 @@ class VM:
     ) -> None:
         await self.close()
 
-    def __reduce__(self) -> Any:
-        return no_copy(self)
+    __reduce__ = no_copy
 
     def __del__(self) -> None:
         if self._machine is not None:

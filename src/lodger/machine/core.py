@@ -28,7 +28,7 @@ from lodger.errors import (
 from lodger.host import signals as signal
 from lodger.machine.channel import Channel, Event
 from lodger.machine.result import PIPE, STDOUT, Result, Usage
-from lodger.machine.stdio import Pump, Streams
+from lodger.machine.stdio import Pump, Streams, close
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,14 +92,9 @@ class Running:
 
     def close_files(self) -> None:
         """Close our ends of its pipes."""
-        if self.pump is not None:
-            self.pump.close()
         for file in self.files:
             if file is not None:
-                try:
-                    file.close()
-                except OSError:
-                    pass
+                close(file)
 
 
 def _monitor(config: MachineConfig, events: int) -> Monitor:

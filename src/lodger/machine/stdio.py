@@ -158,7 +158,7 @@ class Pump:
                 parts.append(data)
             else:
                 del self._open[fd]
-                _close(file)
+                close(file)
 
     def write(self) -> None:
         """Write input until it is gone or the pipe is full; a closed reader ends it without an error."""
@@ -171,7 +171,7 @@ class Pump:
             except OSError:
                 break
         self.rest = self.rest[:0]
-        _close(self.stdin)
+        close(self.stdin)
         self.stdin = None
 
     def output(self, place: int) -> bytes:
@@ -184,14 +184,15 @@ class Pump:
     def close(self) -> None:
         """Give up what is still open."""
         for file, _ in self._open.values():
-            _close(file)
+            close(file)
         self._open.clear()
         if self.stdin is not None:
-            _close(self.stdin)
+            close(self.stdin)
             self.stdin = None
 
 
-def _close(file: IO[bytes]) -> None:
+def close(file: IO[bytes]) -> None:
+    """Close it, whatever has become of the other side."""
     try:
         file.close()
     except OSError:

@@ -47,6 +47,12 @@ def no_copy(this: object) -> Any:
     )
 
 
+def shown(process: Any, running: Running) -> str:
+    """A Process, of here or of lodger.aio, for the programmer."""
+    code = process.returncode if running.end.message else None
+    return f"<Process {process.pid}: returncode {code}, args {list(process.args)!r}>"
+
+
 class Process:
     """A command that runs in the guest, in the manner of subprocess.Popen."""
 
@@ -132,11 +138,9 @@ class Process:
         self._running.close_files()
 
     def __repr__(self) -> str:
-        code = self.returncode if self._running.end.message else None
-        return f"<Process {self.pid}: returncode {code}, args {list(self.args)!r}>"
+        return shown(self, self._running)
 
-    def __reduce__(self) -> Any:
-        return no_copy(self)
+    __reduce__ = no_copy
 
     def __enter__(self) -> Process:
         return self
@@ -291,8 +295,7 @@ class VM:
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> Any:
-        return no_copy(self)
+    __reduce__ = no_copy
 
     def __del__(self) -> None:
         if self._machine is not None:

@@ -6,6 +6,7 @@ import os
 import sys
 
 from lodger.errors import BootError, HostError
+from lodger.host.descriptors import pipe
 from lodger.host.memory import memory_file
 from lodger.host.spawn import spawn
 from lodger.monitor import tracer
@@ -33,7 +34,7 @@ class ProcessMonitor(InProcessMonitor):
     def start(self, kernel: str, control: int, log: int, memory: int) -> Child:
         """Start the tracer, which starts the guest kernel. Raises BootError, HostError."""
         shared = memory_file("lodger-monitor", SIZE)
-        read, write = os.pipe2(os.O_CLOEXEC)
+        read, write = pipe()
         package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         code = f"import sys; sys.path.insert(0, {package!r}); from lodger.monitor.tracer import main; sys.exit(main())"
         extra = {tracer.MEMORY: memory, tracer.COUNTERS: shared, tracer.READY: write}

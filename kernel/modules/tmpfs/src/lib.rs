@@ -10,20 +10,52 @@ mod inode;
 mod options;
 
 pub use inode::TmpInode;
-pub use options::Options;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core_::vfs::{FileSystem, Inode, New, Statfs, anon_dev, kind};
 use core_::{Errno, Mutex, Result};
+use options::Options;
+
+/// How much there may be of something, and is.
+struct Limit {
+    most: AtomicU64,
+    used: AtomicU64,
+}
+
+impl Limit {
+    const fn new(most: u64) -> Limit {
+        Limit { most: AtomicU64::new(most), used: AtomicU64::new(0) }
+    }
+
+    fn take(&self, n: u64) -> Result<()> {
+        let most = self.most.load(Ordering::Relaxed);
+        self.used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |u| u.checked_add(n).filter(|u| *u <= most))
+            .map_err(|_| Errno::ENOSPC)
+            .map(drop)
+    }
+
+    fn give(&self, n: u64) {
+        self.used.fetch_sub(n, Ordering::Relaxed);
+    }
+
+    /// The most from now on, where something is said; 0 is no limit. `EINVAL` where more is in use.
+    fn checked(&self, said: Option<u64>) -> Result<u64> {
+        match said {
+            None => Ok(self.most.load(Ordering::Relaxed)),
+            Some(0) => Ok(u64::MAX),
+            Some(n) if n < self.used.load(Ordering::Relaxed) => Err(Errno::EINVAL),
+            Some(n) => Ok(n),
+        }
+    }
+}
 
 /// Pages and inodes that some file systems may use together; perhaps part of a larger one.
 pub struct Quota {
-    max_pages: AtomicU64,
-    pages: AtomicU64,
-    max_inodes: AtomicU64,
-    inodes: AtomicU64,
+    pages: Limit,
+    inodes: Limit,
     within: Option<Arc<Quota>>,
 }
 
@@ -31,87 +63,62 @@ impl Quota {
     /// `bytes` of contents and `inodes` files at most.
     #[must_use]
     pub fn new(bytes: u64, inodes: u64) -> Arc<Quota> {
-        Arc::new(Quota::of(bytes / core_::ram::FRAME, inodes, None))
+        let pages = Limit::new(bytes / core_::ram::FRAME);
+        Arc::new(Quota { pages, inodes: Limit::new(inodes), within: None })
     }
 
-    const fn of(pages: u64, inodes: u64, within: Option<Arc<Quota>>) -> Quota {
-        Quota {
-            max_pages: AtomicU64::new(pages),
-            pages: AtomicU64::new(0),
-            max_inodes: AtomicU64::new(inodes),
-            inodes: AtomicU64::new(0),
-            within,
+    /// One that `limit` can make smaller than what it is part of.
+    fn part_of(whole: Arc<Quota>) -> Arc<Quota> {
+        Arc::new(Quota { pages: Limit::new(u64::MAX), inodes: Limit::new(u64::MAX), within: Some(whole) })
+    }
+
+    fn take(&self, of: fn(&Quota) -> &Limit, n: u64) -> Result<()> {
+        of(self).take(n)?;
+        self.within.as_ref().map_or(Ok(()), |q| q.take(of, n)).inspect_err(|_| of(self).give(n))
+    }
+
+    fn give(&self, of: fn(&Quota) -> &Limit, n: u64) {
+        of(self).give(n);
+        if let Some(q) = &self.within {
+            q.give(of, n);
         }
-    }
-
-    fn take(of: &AtomicU64, n: u64, max: &AtomicU64) -> Result<()> {
-        let max = max.load(Ordering::Relaxed);
-        of.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |u| u.checked_add(n).filter(|u| *u <= max))
-            .map_err(|_| Errno::ENOSPC)
-            .map(drop)
     }
 
     fn take_pages(&self, n: u64) -> Result<()> {
-        Self::take(&self.pages, n, &self.max_pages)?;
-        self.within.as_ref().map_or(Ok(()), |q| q.take_pages(n)).inspect_err(|_| {
-            self.pages.fetch_sub(n, Ordering::Relaxed);
-        })
+        self.take(|q| &q.pages, n)
     }
 
     fn give_pages(&self, n: u64) {
-        self.pages.fetch_sub(n, Ordering::Relaxed);
-        if let Some(q) = &self.within {
-            q.give_pages(n);
-        }
+        self.give(|q| &q.pages, n);
     }
 
     fn take_inode(&self) -> Result<()> {
-        Self::take(&self.inodes, 1, &self.max_inodes)?;
-        self.within.as_ref().map_or(Ok(()), |q| q.take_inode()).inspect_err(|_| {
-            self.inodes.fetch_sub(1, Ordering::Relaxed);
-        })
+        self.take(|q| &q.inodes, 1)
     }
 
     fn give_inode(&self) {
-        self.inodes.fetch_sub(1, Ordering::Relaxed);
-        if let Some(q) = &self.within {
-            q.give_inode();
-        }
+        self.give(|q| &q.inodes, 1);
     }
 
     /// Bytes in use.
     #[must_use]
     pub fn used_bytes(&self) -> u64 {
-        self.pages.load(Ordering::Relaxed) * core_::ram::FRAME
+        self.pages.used.load(Ordering::Relaxed) * core_::ram::FRAME
     }
 
-    /// Pages at most and free, inodes at most and free: of this and of what it is part of.
-    fn room(&self) -> [u64; 4] {
-        let of = |max: &AtomicU64, used: &AtomicU64| {
-            let max = max.load(Ordering::Relaxed);
-            [max, max.saturating_sub(used.load(Ordering::Relaxed))]
-        };
-        let ([pages, free], [inodes, left]) = (of(&self.max_pages, &self.pages), of(&self.max_inodes, &self.inodes));
-        let outer = self.within.as_ref().map_or([u64::MAX; 4], |q| q.room());
-        [pages.min(outer[0]), free.min(outer[1]), inodes.min(outer[2]), left.min(outer[3])]
+    /// The most and what is left, of this and of what it is part of.
+    fn room(&self, of: fn(&Quota) -> &Limit) -> (u64, u64) {
+        let most = of(self).most.load(Ordering::Relaxed);
+        let left = most.saturating_sub(of(self).used.load(Ordering::Relaxed));
+        let (outer, outer_left) = self.within.as_ref().map_or((u64::MAX, u64::MAX), |q| q.room(of));
+        (most.min(outer), left.min(outer_left))
     }
 
-    /// Other limits from now on, where `o` has some; 0 is none.
+    /// Other limits from now on, where `o` has some: both or, with `EINVAL`, none.
     fn limit(&self, o: &Options) -> Result<()> {
-        let set = |to: Option<u64>, max: &AtomicU64, used: &AtomicU64, store: bool| {
-            let Some(n) = to.map(|n| if n == 0 { u64::MAX } else { n }) else { return Ok(()) };
-            if n < used.load(Ordering::Relaxed) {
-                return Err(Errno::EINVAL);
-            }
-            if store {
-                max.store(n, Ordering::Relaxed);
-            }
-            Ok(())
-        };
-        for store in [false, true] {
-            set(o.pages, &self.max_pages, &self.pages, store)?;
-            set(o.inodes, &self.max_inodes, &self.inodes, store)?;
-        }
+        let (pages, inodes) = (self.pages.checked(o.pages)?, self.inodes.checked(o.inodes)?);
+        self.pages.most.store(pages, Ordering::Relaxed);
+        self.inodes.most.store(inodes, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -144,12 +151,12 @@ impl TmpFs {
     /// # Errors
     /// `EINVAL` for an unknown option, `ENOSPC` where the quota is used up.
     pub fn mounted(quota: Arc<Quota>, options: &[u8]) -> Result<Arc<TmpFs>> {
-        Self::with(quota, &Options::parse(options, ram_bytes())?)
+        Self::with(quota, &Options::parse(options)?)
     }
 
     fn with(quota: Arc<Quota>, o: &Options) -> Result<Arc<TmpFs>> {
         // Of its own even without limits: a remount may set some, and must not change the machine's.
-        let quota = Arc::new(Quota::of(u64::MAX, u64::MAX, Some(quota)));
+        let quota = Quota::part_of(quota);
         quota.limit(o)?;
         let shared = Arc::new(Shared { dev: anon_dev(), quota, next_ino: AtomicU64::new(1) });
         let mode = kind::DIR | o.mode.unwrap_or(0o1777);
@@ -158,10 +165,6 @@ impl TmpFs {
         root.add_links(1);
         Ok(Arc::new(TmpFs { shared, root, options: Mutex::new(*o) }))
     }
-}
-
-fn ram_bytes() -> u64 {
-    core_::ram::usage().0 * core_::ram::FRAME
 }
 
 impl FileSystem for TmpFs {
@@ -175,7 +178,8 @@ impl FileSystem for TmpFs {
 
     fn statfs(&self) -> Result<Statfs> {
         const TMPFS_MAGIC: u64 = 0x0102_1994;
-        let [blocks, free, files, ffree] = self.shared.quota.room();
+        let (blocks, free) = self.shared.quota.room(|q| &q.pages);
+        let (files, ffree) = self.shared.quota.room(|q| &q.inodes);
         let free = free.min(core_::ram::usage().1);
         Ok(Statfs {
             magic: TMPFS_MAGIC,
@@ -190,12 +194,12 @@ impl FileSystem for TmpFs {
     }
 
     fn options(&self) -> Vec<u8> {
-        let [pages, ..] = self.shared.quota.room();
+        let (pages, _) = self.shared.quota.room(|q| &q.pages);
         options::show(&Options { pages: Some(pages), ..*self.options.lock() })
     }
 
     fn remount(&self, text: &[u8]) -> Result<()> {
-        let new = Options::parse(text, ram_bytes())?;
+        let new = Options::parse(text)?;
         self.shared.quota.limit(&new)?;
         // Whom the root belongs to is for chown(2) to change.
         let mut shown = self.options.lock();

@@ -2,12 +2,12 @@
 
 use alloc::format;
 use alloc::vec::Vec;
-use core_::ram::FRAME;
+use core_::ram::{self, FRAME};
 use core_::{Errno, Result};
 
 /// Options of a mount; what is not said is None.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Most pages of contents; 0 is no limit of its own.
     pub pages: Option<u64>,
     /// Most files; 0 is no limit of its own.
@@ -18,17 +18,17 @@ pub struct Options {
 }
 
 impl Options {
-    /// From mount(2)'s text; `ram` bytes are what per cents are of.
+    /// From mount(2)'s text.
     ///
     /// # Errors
     /// `EINVAL` for an option or value that tmpfs(5) does not know.
-    pub fn parse(text: &[u8], ram: u64) -> Result<Options> {
+    pub fn parse(text: &[u8]) -> Result<Options> {
         let text = core::str::from_utf8(text).map_err(|_| Errno::EINVAL)?;
         let mut o = Options::default();
         for option in text.split(',').filter(|o| !o.is_empty()) {
             let (name, value) = option.split_once('=').unwrap_or((option, ""));
             match name {
-                "size" => o.pages = Some(size(value, ram)?.div_ceil(FRAME)),
+                "size" => o.pages = Some(size(value)?.div_ceil(FRAME)),
                 "nr_blocks" => o.pages = Some(scaled(value)?),
                 "nr_inodes" => o.inodes = Some(scaled(value)?),
                 "mode" => o.mode = Some(u32::from_str_radix(value, 8).map_err(|_| Errno::EINVAL)? & 0o7777),
@@ -44,10 +44,10 @@ impl Options {
     }
 }
 
-/// A number of bytes, or per cents of `ram`.
-fn size(text: &str, ram: u64) -> Result<u64> {
+/// A number of bytes, or per cents of the machine's memory.
+fn size(text: &str) -> Result<u64> {
     match text.strip_suffix('%') {
-        Some(n) => Ok(ram / 100 * n.parse::<u64>().map_err(|_| Errno::EINVAL)?.min(1 << 20)),
+        Some(n) => Ok(ram::usage().0 * FRAME / 100 * n.parse::<u64>().map_err(|_| Errno::EINVAL)?.min(1 << 20)),
         None => scaled(text),
     }
 }
