@@ -99,7 +99,10 @@ class Fake:
         return True
 
     def spawn(self, ident, values, fds):
-        argv, envp, cwd, _, _, _, flags, _, _, *indices = values
+        argv, envp, cwd, _, _, _, _, flags, _, _, *indices, words, length = values
+        if words != wire.NO_FD:
+            reader = wire._Reader(os.pread(fds[words], length, 0), 0, "words")
+            argv, envp = ([reader.data() for _ in range(reader.items())] for _ in range(2))
         name = argv[0].decode()
         if name == "panic":
             self.send(wire.STARTED, ident, 7)
@@ -114,7 +117,7 @@ class Fake:
         if name == "deaf":
             self.send(wire.STARTED, ident, 7)
             return
-        environment = dict(e.split(b"=", 1) for e in envp)
+        environment = {b"HOME": b"/root", **dict(e.split(b"=", 1) for e in envp)}
         places = environment[b"PATH"].decode().split(":")
         path = name if "/" in name else next((p for d in places if os.path.exists(p := f"{d}/{name}")), None)
         if path is None or not os.path.exists(path):

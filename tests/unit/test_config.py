@@ -32,9 +32,22 @@ def test_times(text, value):
     assert parse.seconds(text, "timeout") == value
 
 
-@pytest.mark.parametrize(("text", "value"), [(0, (0, 0)), ("1000", (1000, 1000)), ("1:2", (1, 2)), ((3, 4), (3, 4))])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (0, (0, 0)),
+        ("1000", (1000, 1000)),
+        ("1:2", (1, 2)),
+        ((3, 4), (3, 4)),
+        ("nobody", (0, None, "nobody")),
+        ("nobody:7", (0, 7, "nobody")),
+        ("nobody:audio", (0, 0, "nobody", "audio")),
+        ("7:audio", (7, 0, "", "audio")),
+        ("٣", (0, None, "٣")),
+    ],
+)
 def test_users(text, value):
-    assert parse.user(text) == value
+    assert parse.user(text) == parse.User(*value)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +68,18 @@ def test_users(text, value):
         ({"workdir": "/a/../b"}, r"\.\."),
         ({"env": {"A=B": "c"}}, "A=B"),
         ({"env": {"A": 1}}, "A=1"),
-        ({"user": "me"}, "user='me'"),
+        ({"user": ""}, "user=''"),
+        ({"user": "me:"}, "user='me:'"),
+        ({"user": ":me"}, "user=':me'"),
+        ({"user": "-1"}, "user='-1'"),
+        ({"user": "+1"}, "user='.1'"),
+        ({"user": "a\0b"}, "USER"),
+        ({"user": "\ud800"}, "no character"),
+        ({"user": "4294967295"}, "out of range"),
+        ({"env": {"A": "\ud800"}}, "no character"),
+        ({"workdir": "/\ud800"}, "no character"),
+        ({"rootfs": "/\ud800"}, "no character"),
+        ({"volumes": {"/tmp": "/\ud800"}}, "no character"),
         ({"user": "1:2:3"}, "1:2:3"),
         ({"user": -1}, "out of range"),
         ({"volumes": {"/no/such": "/x"}}, "create it first"),
@@ -76,7 +100,7 @@ def test_users(text, value):
         ({"memory": None}, "memory=None"),
         ({"user": None}, "user=None"),
         ({"user": True}, "user=True"),
-        ({"user": (1, None)}, "UID:GID"),
+        ({"user": (1, None)}, r"\(UID, GID\)"),
         ({"workdir": 3}, "workdir=3"),
         ({"monitor": 3}, "choose one of inline"),
         ({"trace": 1.5}, "trace=1.5"),

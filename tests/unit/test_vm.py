@@ -69,11 +69,21 @@ def test_spawn_errors(vm):
     with pytest.raises(lodger.SpawnError) as caught:
         vm.run(["/etc/passwd"])
     assert caught.value.errno == 13
-    with pytest.raises(lodger.SpawnError, match="too long"):
+    with pytest.raises(lodger.SpawnError, match="200000 of them in one"):
         vm.run(["echo", "x" * 200_000])
+    with pytest.raises(lodger.SpawnError, match="too long"):
+        vm.run(["echo", *["x" * 100_000] * 90])
 
 
-@pytest.mark.parametrize("argv", ["ls", [], [3], [b"a\0b"], ["a\0b"], 7, None])
+def test_more_words_than_a_packet_takes(vm):
+    words = [f"{n}" * 1000 for n in range(300)]
+    assert vm.run(["echo", *words], text=True).stdout.split() == words
+    assert len(vm.run(["env"], env={f"V{n}": "x" * 1000 for n in range(300)}).stdout) > 300_000
+    left = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+    assert not [path for path in left if "lodger-words" in path]
+
+
+@pytest.mark.parametrize("argv", ["ls", [], [3], [b"a\0b"], ["a\0b"], ["\ud800"], 7, None])
 def test_bad_argv(vm, argv):
     with pytest.raises(lodger.ConfigError):
         vm.run(argv)

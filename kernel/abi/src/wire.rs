@@ -8,6 +8,10 @@ pub const MAX_MESSAGE: usize = 128 * 1024;
 pub const MAX_FDS: usize = 16;
 /// A descriptor index that names none.
 pub const NO_FD: u32 = 0xffff_ffff;
+/// SPAWN's group where it is the one that /etc/passwd has for the user.
+pub const NO_ID: u32 = 0xffff_ffff;
+/// The most bytes of arguments and environment that SPAWN gives in a file. Linux takes 6 MiB at most.
+pub const MAX_WORDS: usize = 8 << 20;
 
 pub const BOOT: u32 = 1;
 pub const MOUNT: u32 = 2;

@@ -1,5 +1,6 @@
 //! SPAWN: commands of the VMM.
 
+use crate::accounts;
 use abi::wire;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -13,7 +14,7 @@ use core_::exec::Program;
 use core_::fd::FdTable;
 use core_::file::{File, oflag};
 use core_::signal::{Action, SigHand, SigSet, sig};
-use core_::task::{Cred, Process, TREE, Template, Thread, default_rlimits, new_process};
+use core_::task::{Cred, Process, TREE, Template, Thread, default_rlimits, new_process, rlimit};
 use core_::vfs::{self, FsContext, Walk};
 use core_::{Errno, Mutex};
 use syscalls::process::seat;
@@ -72,7 +73,11 @@ pub fn close_console(id: u32) {
 pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), SpawnFailure> {
     let id = s.id;
     let name = String::from_utf8_lossy(&s.argv[0]).into_owned();
-    let cred = Arc::new(Cred::user(s.uid, s.gid, core::mem::take(&mut s.groups)));
+    let who = accounts::identify(&s)?;
+    let cred = Arc::new(Cred::user(who.uid, who.gid, who.groups));
+    if !s.envp.iter().any(|e| e.starts_with(b"HOME=")) {
+        s.envp.push([b"HOME=", who.home.as_slice()].concat());
+    }
     let fs = FsContext::initial().map_err(|e| (e, String::from("the machine has no root directory")))?;
     let mut walk = walk_as(&cred).map_err(|e| (e, String::from("no root directory")))?;
     let directory = String::from_utf8_lossy(&s.cwd).into_owned();
@@ -89,6 +94,8 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), SpawnFailure> {
         core_::exec::open_exec_as(&mut w, path)
     };
     let unusable = |e: Errno| SpawnFailure { errno: e, text: format!("{name}: {}", sentence(e)), of_program: true };
+    let rlimits = default_rlimits(u64::from(boot.max_files), u64::from(boot.pids_max));
+    core_::exec::check_size(&s.argv, &s.envp, rlimits[rlimit::STACK].cur).map_err(unusable)?;
     let (file, path) = resolve(&s, &open).map_err(unusable)?;
     let program = Program::open(file, path, core::mem::take(&mut s.argv), core::mem::take(&mut s.envp), &open)
         .map_err(unusable)?;
@@ -103,7 +110,7 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), SpawnFailure> {
         cred: cred.clone(),
         sighand: Arc::new(SigHand::new([Action::default(); 64])),
         mm: None,
-        rlimits: default_rlimits(u64::from(boot.max_files), u64::from(boot.pids_max)),
+        rlimits,
         exit_signal: sig::CHLD,
         spawn_id: u64::from(id),
         origin: u64::from(id),
@@ -162,7 +169,9 @@ fn sentence(e: Errno) -> &'static str {
         Errno::ENOENT => "not found in the machine",
         Errno::EACCES => "permission denied",
         Errno::ENOEXEC => "not an executable format",
-        Errno::E2BIG => "arguments and environment are too long",
+        Errno::E2BIG => {
+            "arguments and environment are too long (2 MiB is the most): give it a file, or its standard input"
+        }
         Errno::ENOTDIR => "a part of the path is not a directory",
         Errno::ELOOP => "too many symbolic links or script interpreters",
         _ => e.name(),

@@ -133,18 +133,3 @@ def step_packet(step: Step, ident: int, fd_index: int) -> bytes:
     if isinstance(step, tree.Mount):
         return wire.encode(wire.MOUNT, ident, _MOUNTS[step.kind], step.target, step.source, fd_index)
     return wire.encode(wire.NODE, ident, _NODES[step.kind], step.path, step.mode, step.uid, step.gid, step.content)
-
-
-def home_of(uid: int, rootfs: str) -> str:
-    """HOME of a guest user: /root, or what the root file system's passwd says, or "/"."""
-    if uid == 0:
-        return "/root"
-    try:
-        with open("/etc/passwd" if rootfs == "host" else os.path.join(rootfs, "etc/passwd"), "rb") as file:
-            for line in file:
-                parts = line.split(b":")
-                if len(parts) > 5 and parts[2] == str(uid).encode():
-                    return os.fsdecode(parts[5]) or "/"
-    except OSError:
-        pass
-    return "/"

@@ -30,7 +30,7 @@ OPTIONS = (
     Option("--volume", "list", "show a host directory in the guest", "-v", meta="SRC:DST[:ro]"),
     Option("--env", "list", "set a variable; K alone takes the host's value", "-e", meta="K[=V]"),
     Option("--workdir", "value", "directory to start in (default /)", "-w", meta="DIR"),
-    Option("--user", "value", "guest user and group (default 0:0)", "-u", meta="UID[:GID]"),
+    Option("--user", "value", "guest user and group, by name or number (default 0:0)", "-u", meta="USER[:GROUP]"),
     Option("--hostname", "value", "the guest's name (default lodger)", meta="NAME"),
     Option("--memory", "value", "memory limit (default 512M)", meta="SIZE"),
     Option("--disk", "value", "limit of the writable layers (default half the memory)", meta="SIZE"),

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lodger.config.parse import User
+
 MONITORS = ("inline", "host", "process")
 GUARDS = ("auto", "pkey", "none", "mprotect")
 SPACES = ("multi", "remap")
@@ -49,7 +51,7 @@ class MachineConfig:
     volumes: tuple[Volume, ...]
     env: tuple[tuple[str, str], ...]
     workdir: str
-    user: tuple[int, int]
+    user: User
     hostname: str
     memory: int
     """bytes"""

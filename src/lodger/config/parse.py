@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from lodger._record import record
 from lodger.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -33,6 +34,18 @@ def path(value: object, what: str) -> str:
         raise ConfigError(f"{what}={value!r} is not a path: give text or a path object") from None
     if not text or "\0" in text:
         raise ConfigError(f"{what}={value!r} is not a path: it must be text, not empty, and without NUL")
+    return bytes_of(text, what)
+
+
+def bytes_of(text: str, what: str) -> str:
+    """The text, if it has bytes: half a surrogate pair has none. Raises ConfigError."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"{what}={text!r} cannot be told to a machine: it contains {text[error.start]!r}, which is no character. "
+            "Give bytes that are no text with os.fsdecode()"
+        ) from None
     return text
 
 
@@ -117,21 +130,45 @@ def signal_number(value: Any) -> int:
     return int(value)
 
 
-def user(value: str | int | tuple[int, int], what: str = "user") -> tuple[int, int]:
-    """(uid, gid) from 1000, "1000" (gid the same) or "1000:100". Raises ConfigError."""
+@record(frozen=True)
+class User:
+    """Whom a command runs as. A name counts before its number; only the guest knows what it means."""
+
+    uid: int
+    gid: int | None
+    """None: what the guest's /etc/passwd has for the name"""
+    name: str = ""
+    group: str = ""
+
+
+def user(value: str | int | tuple[int, int], what: str = "user") -> User:
+    """A user from 1000, "1000" (gid the same), "1000:100", "nobody" or "nobody:users". Raises ConfigError."""
     parts: list[Any] = list(value) if isinstance(value, (tuple, list)) else str(value).split(":")
-    if len(parts) == 1:
-        parts *= 2
+    names = ["", ""]
     try:
-        if isinstance(value, (bool, float)):
+        if value is None or isinstance(value, (bool, float)) or not 1 <= len(parts) <= 2:
             raise ValueError
-        uid, gid = (int(p) for p in parts)
+        numbers = []
+        for place, part in enumerate(parts):
+            if isinstance(value, str) and not (part.isascii() and part.isdigit()):
+                # No system has users whose names look like options or signed numbers.
+                if not part or part[0] in "-+" or "\0" in part or "\n" in part:
+                    raise ValueError
+                names[place], part = part, 0
+            if isinstance(part, bool):
+                raise ValueError
+            numbers.append(int(part))
     except (TypeError, ValueError):
-        raise ConfigError(f"{what}={value!r} is not UID or UID:GID: give numbers, as in 1000:1000") from None
-    for number in (uid, gid):
+        raise ConfigError(
+            f"{what}={value!r} is not USER[:GROUP]: give a name or a number for each, as in 'nobody' or '1000:1000', "
+            "or the numbers (UID, GID)"
+        ) from None
+    for number in numbers:
         if not 0 <= number < 0xFFFFFFFF:
             raise ConfigError(f"{what}={value!r} is out of range: ids go from 0 to 4294967294")
-    return uid, gid
+    bytes_of("".join(names), what)
+    gid = numbers[1] if len(numbers) > 1 else None if names[0] else numbers[0]
+    return User(numbers[0], gid, *names)
 
 
 def absolute(value: str, what: str) -> str:
@@ -140,6 +177,7 @@ def absolute(value: str, what: str) -> str:
         raise ConfigError(f"{what}={value!r} is not an absolute path of the guest: begin it with /")
     if ".." in value.split("/"):
         raise ConfigError(f"{what}={value!r} contains '..': write the path it stands for")
+    bytes_of(value, what)
     return "/" + "/".join(p for p in value.split("/") if p not in ("", "."))
 
 
@@ -151,6 +189,7 @@ def environment(values: Mapping[str, str] | None, what: str = "env") -> tuple[tu
             raise ConfigError(f"{what}: {name!r} is not a variable name: it must be text without '='")
         if not isinstance(value, str) or "\0" in value:
             raise ConfigError(f"{what}: {name}={value!r} is not text without NUL: convert it with str()")
+        bytes_of(f"{name}={value}", f"{what}: {name}")
         pairs.append((name, value))
     return tuple(pairs)
 

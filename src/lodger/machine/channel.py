@@ -66,7 +66,7 @@ class Channel:
         self._replies[connection.last_id] = self.ready
 
     def request(
-        self, kind: int, *values: int | bytes | str | Sequence[bytes] | Sequence[int], fds: Sequence[int] = ()
+        self, kind: int, *values: int | bytes | str | Sequence[bytes], fds: Sequence[int] = ()
     ) -> tuple[Event, Event | None]:
         """Send a request; the events of its reply and, for SPAWN, of the command's end. Raises VMClosed."""
         with self._lock:

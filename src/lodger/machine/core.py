@@ -12,7 +12,7 @@ import time
 
 from lodger._record import record
 from lodger.boot import wire
-from lodger.boot.plan import BootPlan, home_of, plan
+from lodger.boot.plan import BootPlan, plan
 from lodger.config import parse
 from lodger.config.machine import MachineConfig
 from lodger.errors import (
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
     from typing import Any, TypeVar
 
+    from lodger.config.parse import User
     from lodger.machine.stdio import Stream
     from lodger.monitor.base import Monitor
 
@@ -73,7 +74,7 @@ class Command:
     argv: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
     cwd: str
-    user: tuple[int, int]
+    user: User
     pty: bool
     size: tuple[int, int]
 
@@ -116,7 +117,7 @@ def _word(value: object) -> str:
         ) from None
     if "\0" in word:
         raise ConfigError(f"argv contains {value!r}: a word can not contain NUL")
-    return word
+    return parse.bytes_of(word, "a word of argv")
 
 
 class Machine:
@@ -173,14 +174,15 @@ class Machine:
             raise ConfigError(f"argv={argv!r} is not a list of words: write ['ls', '-l'], or use vm.sh() for a script")
         words = tuple(_word(a) for a in argv)
         config = self.plan.config
-        ids = config.user if user is None else parse.user(user)
-        variables = {"HOME": home_of(ids[0], config.rootfs), **dict(self.plan.env)}
+        who = config.user if user is None else parse.user(user)
+        # HOME, if it is not among them, comes from the guest's own /etc/passwd.
+        variables = dict(self.plan.env)
         if pty:
             variables["TERM"] = os.environ.get("TERM") or "xterm"
             size = parse.terminal_size(size, "size")
         variables.update(parse.environment(env))
         directory = config.workdir if cwd is None else parse.absolute(cwd, "cwd")
-        return Command(words, tuple(variables.items()), directory, ids, pty, size)
+        return Command(words, tuple(variables.items()), directory, who, pty, size)
 
     def start(self, command: Command, stdin: Stream, stdout: Stream, stderr: Stream) -> Steps[Running]:
         """Start a command. Raises SpawnError when the guest refuses, VMClosed when there is no VM."""
@@ -201,17 +203,19 @@ class Machine:
             else:
                 streams.add(2, stderr)
             flags = wire.SPAWN_SESSION | (wire.SPAWN_TTY if command.pty else 0)
-            uid, gid = command.user
+            who = command.user
+            words = [os.fsencode(a) for a in command.argv], [os.fsencode(f"{k}={v}") for k, v in command.env]
+            words, file, length = streams.words(*words)
             try:
                 reply, end = self.channel.request(
-                    wire.SPAWN,
-                    [os.fsencode(a) for a in command.argv],
-                    [os.fsencode(f"{k}={v}") for k, v in command.env],
-                    os.fsencode(command.cwd), uid, gid, [gid], flags, *command.size, *streams.indices,
+                    wire.SPAWN, *words, os.fsencode(command.cwd),
+                    who.uid, wire.NO_ID if who.gid is None else who.gid, os.fsencode(who.name), os.fsencode(who.group),
+                    flags, *command.size, *streams.indices, file, length,
                     fds=streams.guest,
                 )  # fmt: skip
             except wire.WireError as error:
-                raise SpawnError(errno.E2BIG, f"arguments and environment are too long: {error}") from None
+                text = f"the working directory or the user's name is too long: {error}"
+                raise SpawnError(errno.ENAMETOOLONG, text) from None
             streams.sent()
             while not reply.done:
                 yield Wait(reply)
