@@ -88,7 +88,7 @@ class Fake:
                 except ProcessLookupError:
                     os.kill(pid, values[1])  # its setsid() is still to come
             self.send(wire.ACK, ident, 0 if pid else 3)
-        elif kind == wire.WINSIZE:
+        elif kind in (wire.WINSIZE, wire.TERMINAL):
             self.send(wire.ACK, ident, 0)
         elif kind == wire.STATS:
             self.send(wire.STATS_REPLY, ident, json.dumps({"steps": self.steps, "fds": os.listdir("/proc/self/fd")}))

@@ -3,17 +3,14 @@
 import hashlib
 import json
 import os
-import pty
 import re
-import select
 import signal
-import subprocess
 import sys
 import time
 
 import pytest
 
-from jobs import stops_and_goes_on
+from jobs import Terminal, stops_and_goes_on
 
 
 @pytest.mark.parametrize(
@@ -80,27 +77,6 @@ def test_terminal_with_a_file_as_input(cli, tmp_path):
     with (tmp_path / "lines").open("rb") as file:
         done = cli("run", "--guard", "none", "-t", "--", "sh", "-c", "stty -echo; wc -c", stdin=file)
     assert done.returncode == 0 and done.stdout.split()[-1] == b"%d" % len(LINES), done
-
-
-class Terminal:
-    """A person at a terminal."""
-
-    def __init__(self, argv):
-        self.ours, theirs = pty.openpty()
-        self.seen = b""
-        self.child = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
-        os.close(theirs)
-
-    def until(self, words, seconds=20):
-        end = time.monotonic() + seconds
-        while words not in self.seen:
-            assert select.select([self.ours], [], [], max(0, end - time.monotonic()))[0], self.seen
-            self.seen += os.read(self.ours, 4096)
-        before, _, self.seen = self.seen.partition(words)
-        return before
-
-    def type(self, text):
-        os.write(self.ours, text)
 
 
 def test_interactive_bash(kernel):

@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use control::gate::Gate;
 use control::message::{Boot, Spawn, Writer};
 use control::server::{self, SpawnFailure};
 use control::stream::HostStream;
@@ -27,6 +28,7 @@ struct Command {
     pid: u32,
     fault: u32,
     console: Option<crate::terminal::Terminal>,
+    gate: Arc<Gate>,
 }
 
 static COMMANDS: Mutex<BTreeMap<u32, Command>> = host::sync::mutex(BTreeMap::new());
@@ -56,6 +58,33 @@ pub fn resize(id: u32, rows: u32, cols: u32) -> Result<(), Errno> {
     let t = c.get(&id).ok_or(Errno::ESRCH)?.console.as_ref().ok_or(Errno::ENOTTY)?;
     t.resize(rows, cols);
     Ok(())
+}
+
+/// Whether the command may read the host's terminal.
+///
+/// # Errors
+/// `ESRCH`.
+pub fn terminal(id: u32, state: u32) -> Result<(), Errno> {
+    let (gate, console) = {
+        let commands = COMMANDS.lock();
+        let c = commands.get(&id).ok_or(Errno::ESRCH)?;
+        (c.gate.clone(), c.console.clone())
+    };
+    gate.set(state);
+    if let Some(t) = console.filter(|_| gate.open()) {
+        t.gate_opened();
+    }
+    Ok(())
+}
+
+/// SIGTSTP for a process that nobody in the guest could continue: the VMM's shell can, where there is one.
+pub fn unstopped(p: &Process, stop: &dyn Fn()) {
+    let gate = COMMANDS.lock().get(&(p.origin as u32)).map(|c| c.gate.clone());
+    if let Some(g) = gate.filter(|g| g.job) {
+        // In this order: the VMM may continue it at once.
+        stop();
+        g.ask(wire::ASK_STOP);
+    }
 }
 
 /// The command has ended: its terminal's output goes out, then the terminal is gone.
@@ -100,7 +129,8 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), SpawnFailure> {
     let program = Program::open(file, path, core::mem::take(&mut s.argv), core::mem::take(&mut s.envp), &open)
         .map_err(unusable)?;
 
-    let (files, console) = stdio(&mut s).map_err(|e| (e, format!("standard streams: {e}")))?;
+    let gate = Gate::new(id, s.flags);
+    let (files, console) = stdio(&mut s, &gate).map_err(|e| (e, format!("standard streams: {e}")))?;
     let p = new_process(Template {
         pid: None,
         ppid: 1,
@@ -126,7 +156,7 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), SpawnFailure> {
     if let Some(c) = &console {
         c.make_controlling(&p);
     }
-    COMMANDS.lock().insert(id, Command { pid: p.pid, fault: 0, console });
+    COMMANDS.lock().insert(id, Command { pid: p.pid, fault: 0, console, gate });
     server::send(Writer::new(wire::STARTED, id).u32(p.pid));
     core_::task::add_thread(&t);
     seat.start(t, program);
@@ -179,12 +209,12 @@ fn sentence(e: Errno) -> &'static str {
 }
 
 /// Descriptors 0, 1, 2 of a command.
-fn stdio(s: &mut Spawn) -> Result<(Arc<FdTable>, Option<crate::terminal::Terminal>), Errno> {
+fn stdio(s: &mut Spawn, gate: &Arc<Gate>) -> Result<(Arc<FdTable>, Option<crate::terminal::Terminal>), Errno> {
     let files = FdTable::new();
     let limit = 1024;
     if s.tty {
         let (Some(input), Some(output)) = (s.stdio[0].take(), s.stdio[1].take()) else { return Err(Errno::EBADF) };
-        let (file, terminal) = crate::terminal::new(input, output, s.rows, s.cols)?;
+        let (file, terminal) = crate::terminal::new(input, output, s.rows, s.cols, gate)?;
         for fd in 0..3 {
             files.replace(fd, file.clone(), false, limit)?;
         }
@@ -192,7 +222,7 @@ fn stdio(s: &mut Spawn) -> Result<(Arc<FdTable>, Option<crate::terminal::Termina
     }
     for (fd, host) in s.stdio.iter_mut().enumerate() {
         let file = match host.take() {
-            Some(h) => HostStream::open(h)?,
+            Some(h) => HostStream::open(h, gate)?,
             None => null()?,
         };
         files.replace(fd as i32, file, false, limit)?;

@@ -24,8 +24,8 @@ NO_ID = 0xFFFFFFFF
 #: The most bytes of arguments and environment that SPAWN gives in a file.
 MAX_WORDS = 8 << 20
 
-BOOT, MOUNT, NODE, START, SPAWN, SIGNAL, WINSIZE, STATS, SHUTDOWN = range(1, 10)
-READY, STARTED, SPAWN_FAILED, EXITED, STATS_REPLY, ACK, PANIC, ERROR = range(101, 109)
+BOOT, MOUNT, NODE, START, SPAWN, SIGNAL, WINSIZE, STATS, SHUTDOWN, TERMINAL = range(1, 11)
+READY, STARTED, SPAWN_FAILED, EXITED, STATS_REPLY, ACK, PANIC, ERROR, ASKS = range(101, 110)
 
 MONITOR_NUMBERS = {"inline": 0, "host": 1, "process": 2}
 GUARD_NUMBERS = {"pkey": 0, "none": 1, "mprotect": 2}
@@ -42,6 +42,11 @@ NODE_DIRECTORY, NODE_FILE, NODE_SYMLINK = range(3)
 
 SPAWN_TTY = 1
 SPAWN_SESSION = 2
+SPAWN_HELD = 4
+SPAWN_JOB = 8
+
+TERMINAL_OPEN, TERMINAL_HELD, TERMINAL_REFUSED = range(3)
+ASK_READ, ASK_STOP = range(2)
 
 SCOPE_PROCESS, SCOPE_GROUP, SCOPE_TREE = range(3)
 FAULTS = {0: None, 1: "oom", 2: "pids", 3: "killed"}
@@ -57,6 +62,7 @@ FIELDS: dict[int, str] = {
     WINSIZE: "III",
     STATS: "",
     SHUTDOWN: "",
+    TERMINAL: "II",
     READY: "IIIIQ",
     STARTED: "I",
     SPAWN_FAILED: "IBI",
@@ -65,12 +71,14 @@ FIELDS: dict[int, str] = {
     ACK: "I",
     PANIC: "B",
     ERROR: "B",
+    ASKS: "I",
 }
 NAMES = {
     BOOT: "BOOT", MOUNT: "MOUNT", NODE: "NODE", START: "START", SPAWN: "SPAWN", SIGNAL: "SIGNAL",
-    WINSIZE: "WINSIZE", STATS: "STATS", SHUTDOWN: "SHUTDOWN", READY: "READY", STARTED: "STARTED",
+    WINSIZE: "WINSIZE", STATS: "STATS", SHUTDOWN: "SHUTDOWN", TERMINAL: "TERMINAL",
+    READY: "READY", STARTED: "STARTED",
     SPAWN_FAILED: "SPAWN_FAILED", EXITED: "EXITED", STATS_REPLY: "STATS_REPLY", ACK: "ACK",
-    PANIC: "PANIC", ERROR: "ERROR",
+    PANIC: "PANIC", ERROR: "ERROR", ASKS: "ASKS",
 }  # fmt: skip
 
 Value = int | bytes | list[bytes]

@@ -26,7 +26,7 @@ from lodger.errors import (
     again,
 )
 from lodger.host import signals as signal
-from lodger.machine.channel import Channel, Event
+from lodger.machine.channel import Channel, End, Event
 from lodger.machine.result import PIPE, STDOUT, Result, Usage
 from lodger.machine.stdio import Pump, Streams, close
 
@@ -82,7 +82,7 @@ class Command:
 class Running:
     """A started command."""
 
-    def __init__(self, command: Command, pid: int, end: Event, streams: Streams, started: float) -> None:
+    def __init__(self, command: Command, pid: int, end: End, streams: Streams, started: float) -> None:
         self.command = command
         self.pid = pid
         self.end = end
@@ -184,12 +184,17 @@ class Machine:
         directory = config.workdir if cwd is None else parse.absolute(cwd, "cwd")
         return Command(words, tuple(variables.items()), directory, who, pty, size)
 
-    def start(self, command: Command, stdin: Stream, stdout: Stream, stderr: Stream) -> Steps[Running]:
-        """Start a command. Raises SpawnError when the guest refuses, VMClosed when there is no VM."""
+    def start(
+        self, command: Command, stdin: Stream, stdout: Stream, stderr: Stream, *, flags: int = 0
+    ) -> Steps[Running]:
+        """Start a command. Raises SpawnError when the guest refuses, VMClosed when there is no VM.
+
+        ``flags`` are more of SPAWN's: HELD, JOB.
+        """
         self.check_open()
         streams = Streams()
         started = time.monotonic()
-        end: Event | None = None
+        end: End | None = None
         try:
             streams.add(0, stdin)
             streams.add(1, stdout)
@@ -202,7 +207,7 @@ class Machine:
                 streams.indices.append(wire.NO_FD)
             else:
                 streams.add(2, stderr)
-            flags = wire.SPAWN_SESSION | (wire.SPAWN_TTY if command.pty else 0)
+            flags |= wire.SPAWN_SESSION | (wire.SPAWN_TTY if command.pty else 0)
             who = command.user
             words = [os.fsencode(a) for a in command.argv], [os.fsencode(f"{k}={v}") for k, v in command.env]
             words, file, length = streams.words(*words)
@@ -239,14 +244,19 @@ class Machine:
         if not running.end.done:
             yield Wait(running.end, deadline=0.0)
 
-    def wait(self, running: Running, deadline: float | None, also: Sequence[int] = ()) -> Steps[set[int]]:
-        """Until the command ends, the deadline passes, or one of ``also`` is readable (those come back)."""
+    def wait(
+        self, running: Running, deadline: float | None, also: Sequence[int] = (), *, asks: bool = False
+    ) -> Steps[set[int]]:
+        """Until the command ends, the deadline passes, or one of ``also`` is readable (those come back); with ``asks``
+        until it asks for something, too.
+        """
         self._own()
+        events = (running.end, running.end.asks) if asks else (running.end,)
         while not running.end.done:
             if deadline is not None and time.monotonic() >= deadline:
                 break
-            ready = yield Wait(running.end, reads=also, deadline=deadline)
-            if ready:
+            ready = yield Wait(*events, reads=also, deadline=deadline)
+            if ready or (asks and running.end.asks.done):
                 return ready
         return set()
 
@@ -369,6 +379,15 @@ class Machine:
         ident = self.channel.spawn_id(running.end)
         if ident:
             reply, _ = self.channel.request(wire.WINSIZE, ident, rows, columns)
+            while not reply.done:
+                yield Wait(reply)
+
+    def terminal(self, running: Running, state: int) -> Steps[None]:
+        """Whether a command may read the host's terminal, which it may ask for (wire.TERMINAL_OPEN and others)."""
+        self._own()
+        ident = self.channel.spawn_id(running.end)
+        if ident:
+            reply, _ = self.channel.request(wire.TERMINAL, ident, state)
             while not reply.done:
                 yield Wait(reply)
 

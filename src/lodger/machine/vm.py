@@ -203,6 +203,11 @@ class VM:
         return self._machine
 
     @property
+    def _inner(self) -> tuple[Machine, Driver]:
+        # For lodger.machine.job.
+        return self._live, self._driver
+
+    @property
     def config(self) -> Any:
         """The checked MachineConfig."""
         return self._live.plan.config

@@ -228,6 +228,7 @@ pub struct Spawn {
     pub user: Vec<u8>,
     pub group: Vec<u8>,
     pub tty: bool,
+    pub flags: u32,
     pub rows: u32,
     pub cols: u32,
     pub stdio: [Option<HostFd>; 3],
@@ -237,16 +238,21 @@ impl Spawn {
     /// # Errors
     /// What is wrong with it.
     pub fn read(id: u32, r: &mut Reader) -> Result<Spawn, Bad> {
+        let (argv, envp, cwd) = (words(r)?, words(r)?, r.bytes()?.to_vec());
+        let (uid, gid) = (r.u32()?, r.u32()?);
+        let (user, group) = (r.bytes()?.to_vec(), r.bytes()?.to_vec());
+        let flags = r.u32()?;
         let mut s = Spawn {
             id,
-            argv: words(r)?,
-            envp: words(r)?,
-            cwd: r.bytes()?.to_vec(),
-            uid: r.u32()?,
-            gid: r.u32()?,
-            user: r.bytes()?.to_vec(),
-            group: r.bytes()?.to_vec(),
-            tty: r.u32()? & 1 != 0,
+            argv,
+            envp,
+            cwd,
+            uid,
+            gid,
+            user,
+            group,
+            tty: flags & wire::SPAWN_TTY != 0,
+            flags,
             rows: r.u32()?,
             cols: r.u32()?,
             stdio: [r.fd()?, r.fd()?, r.fd()?],
