@@ -48,6 +48,29 @@ def test_options(cli, tmp_path):
     assert done.stdout.split() == [b"/data", b"b", b"7", b"8", b"inn", b"f"]
 
 
+def test_a_volume_that_cannot_be_mounted_is_named(cli, tmp_path):
+    outer, inner = tmp_path / "outer", tmp_path / "inner"
+    (outer / "there").mkdir(parents=True)
+    inner.mkdir()
+    (outer / "file").write_text("")
+    for mode, target, words in (
+        (
+            ":ro",
+            "/data/more",
+            f"{inner}:/data/more cannot be mounted.*{outer}:/data, which is read-only: create {outer}/more",
+        ),
+        (":ro", "/data/a/b", f"create {outer}/a/b on the host, or show that one without :ro"),
+        ("", "/data/file", "is a file, or leads through one"),
+        ("", "/etc/passwd/x", f"{inner}:/etc/passwd/x .*is a file, or leads through one"),
+        ("", "/proc/x", f"{inner}:/proc/x .*take no more"),
+    ):
+        done = cli("run", "--guard", "none", "-v", f"{outer}:/data{mode}", "-v", f"{inner}:{target}", "true", text=True)
+        assert done.returncode == 125 and re.search(words, done.stderr), done
+        assert len(done.stderr.splitlines()) == 1
+    words = ["-v", f"{outer}:/data:ro", "-v", f"{inner}:/data/there", "touch", "/data/there/new"]
+    assert cli("run", "--guard", "none", *words).returncode == 0 and (inner / "new").exists()
+
+
 def test_stats_and_trace(cli, tmp_path):
     done = cli("run", "--guard", "none", "--stats=json", "true")
     assert isinstance(json.loads(done.stderr), dict)

@@ -188,7 +188,9 @@ fn resolve(s: &Spawn, open: &dyn Fn(&[u8]) -> Result<Arc<File>, Errno>) -> Resul
         match open(&full) {
             Ok(f) => return Ok((f, full)),
             Err(Errno::EACCES) => result = Err(Errno::EACCES),
-            Err(_) => {}
+            Err(Errno::ENOENT | Errno::ENOTDIR) => {}
+            // Not "not found", which would be a lie.
+            Err(e) => return Err(e),
         }
     }
     result

@@ -90,6 +90,8 @@ class Channel:
         self.fd = connection.control.fileno()
         self.dead: LodgerError | None = None
         self.refusals: list[str] = []
+        self.refused: tuple[int, str] | None = None
+        """the message of the boot that the guest kernel refused, and why"""
         self._lock = RLock()  # taken again by a signal handler that interrupts its own thread
         self._last_id = connection.last_id
         self._replies: dict[int, Event] = {}
@@ -191,6 +193,7 @@ class Channel:
         if kind == wire.ERROR:
             text = message.data(0).decode("utf-8", "replace")
             if not self.ready.done:
+                self.refused = message.id, text
                 self.fail(BootError(f"the guest kernel refused a boot message ({message.id}): {text}"))
             elif event is None:
                 self.refusals = [*self.refusals, text][-MAX_REFUSALS:]

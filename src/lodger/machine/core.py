@@ -12,7 +12,7 @@ import time
 
 from lodger._record import record
 from lodger.boot import wire
-from lodger.boot.plan import BootPlan, plan
+from lodger.boot.plan import BootPlan, plan, refused_volume
 from lodger.config import parse
 from lodger.config.machine import MachineConfig
 from lodger.errors import (
@@ -135,7 +135,7 @@ class Machine:
         self.channel = Channel(_monitor(config, events).boot(self.plan, deadline))
 
     def await_ready(self) -> Steps[None]:
-        """Raises BootError, GuestPanic or ProtocolError."""
+        """Raises BootError, GuestPanic or ProtocolError; ConfigError for a volume that cannot be where it is wanted."""
         channel = self.channel
         deadline = self.started + BOOT_SECONDS
         while not channel.ready.done and time.monotonic() < deadline:
@@ -146,6 +146,8 @@ class Machine:
             error = channel.dead or BootError(
                 f"the guest kernel stayed silent for {BOOT_SECONDS:g} s" + (f": {log}" if log else "")
             )
+            if channel.refused is not None:
+                error = refused_volume(self.plan, *channel.refused) or error
             self.kill()
             raise error
         guards = {number: name for name, number in wire.GUARD_NUMBERS.items()}
