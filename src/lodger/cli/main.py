@@ -12,6 +12,7 @@ from lodger.host import signals
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
 OWN_ERROR = 125
 
@@ -32,10 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; its exit status."""
     _fill_standard_descriptors()
     words = list(sys.argv[1:] if argv is None else argv)
+    before = _end_in_order()
     try:
         status = _dispatch(words)
         sys.stdout.flush()
         return status
+    except _EndedError as ended:
+        return 128 + ended.number
     except LodgerError as error:
         say(str(error))
         return OWN_ERROR
@@ -49,6 +53,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OWN_ERROR
     except KeyboardInterrupt:
         return 130
+    finally:
+        for number, handler in before.items():
+            signals.signal(number, handler)
+
+
+class _EndedError(BaseException):
+    """A signal that ends us. Not an Exception: nobody but main() is to catch it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _end_in_order() -> dict[int, Any]:
+    """SIGTERM and SIGHUP end a program at once: what it has started on the host, and its folders, would stay.
+
+    ``lodger run`` hands them on while its command runs. The handlers that were there before come back.
+    """
+
+    def end(number: int, _: object) -> None:
+        raise _EndedError(number)
+
+    before: dict[int, Any] = {}
+    for number in (signals.SIGTERM, signals.SIGHUP):
+        if signals.getsignal(number) == signals.SIG_DFL:
+            try:
+                before[number] = signals.signal(number, end)
+            except ValueError:
+                break  # not the main thread: signals are somebody else's business
+    return before
 
 
 def _dispatch(words: list[str]) -> int:
