@@ -27,6 +27,28 @@ def test_bad_sizes_say_what_to_write(text):
         parse.size(text, "memory")
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("/a:/b", ("/a", "/b")),
+        ("a:/b:ro", ("a", "/b:ro")),
+        ("a:/b:rw", ("a", "/b:rw")),
+        ("/with:colon:/b", ("/with:colon", "/b")),
+        ("/with:/colon:/b c:ro", ("/with:/colon", "/b c:ro")),
+        ("/a:/b:wo", ("/a", "/b:wo")),
+    ],
+)
+def test_volumes_of_a_command_line(text, value):
+    assert parse.volume_spec(text) == value
+
+
+@pytest.mark.parametrize("text", ["", ":", "::", "/a", "/a:", ":/b", ":/b:ro", "ro", ":ro", "/a:ro", "/:"])
+def test_no_volumes_of_a_command_line(text):
+    # The one that looks like a guest path is refused as that.
+    with pytest.raises(ConfigError):
+        machine_config(volumes=dict([parse.volume_spec(text)]))
+
+
 @pytest.mark.parametrize(("text", "value"), [(None, None), (3, 3.0), ("1.5s", 1.5), ("2m", 120.0), ("1h", 3600.0)])
 def test_times(text, value):
     assert parse.seconds(text, "timeout") == value
@@ -104,6 +126,11 @@ def test_users(text, value):
         ({"workdir": 3}, "workdir=3"),
         ({"monitor": 3}, "choose one of inline"),
         ({"trace": 1.5}, "trace=1.5"),
+        ({"disk": 1}, "at least 1M"),
+        ({"monitor": ""}, "monitor=''"),
+        ({"spaces": ""}, "spaces=''"),
+        ({"guard": ""}, "guard=''"),
+        ({"machine": ""}, "machine=''"),
     ],
 )
 def test_mistakes_are_named(settings, words):

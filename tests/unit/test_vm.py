@@ -58,6 +58,18 @@ def test_timeout_kills_the_tree(vm):
     assert (result.returncode, result.fault) == (-9, "timeout")
 
 
+@pytest.mark.parametrize("value", ["x", 9999, -1, True, 2.5, 1 << 70])
+def test_host_trace_is_a_descriptor(fake, value):
+    with pytest.raises(lodger.ConfigError, match="host_trace="):
+        lodger.VM(guard="none", host_trace=value)
+
+
+def test_a_timeout_of_years(vm):
+    """More milliseconds than poll(2) takes."""
+    assert vm.run(["true"], timeout=9e8).returncode == 0
+    assert vm.popen(["true"]).wait(timeout=9e8) == 0
+
+
 def test_signal_numbers_are_negative(vm):
     assert vm.sh("kill -TERM $$").returncode == -15
 

@@ -107,7 +107,7 @@ def seconds(value: str | float | None, what: str) -> float | None:
     except ValueError:
         raise ConfigError(f"{what}={value!r} is not a time: write seconds, or a number with s, m or h") from None
     if not 0 <= number < 1e9:
-        raise ConfigError(f"{what}={value!r} is out of range: give a time from 0 seconds up")
+        raise ConfigError(f"{what}={value!r} is out of range: give 0 to 999999999 seconds")
     return number
 
 
@@ -171,14 +171,29 @@ def user(value: str | int | tuple[int, int], what: str = "user") -> User:
     return User(numbers[0], gid, *names)
 
 
-def absolute(value: str, what: str) -> str:
-    """A normalised absolute guest path. Raises ConfigError."""
-    if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
+def absolute(value: str | os.PathLike[str], what: str) -> str:
+    """A normalised absolute guest path from text, bytes or a path object. Raises ConfigError."""
+    try:
+        text = os.fsdecode(value)
+    except TypeError:
+        text = ""
+    if not text.startswith("/") or "\0" in text:
         raise ConfigError(f"{what}={value!r} is not an absolute path of the guest: begin it with /")
-    if ".." in value.split("/"):
+    if ".." in text.split("/"):
         raise ConfigError(f"{what}={value!r} contains '..': write the path it stands for")
-    bytes_of(value, what)
-    return "/" + "/".join(p for p in value.split("/") if p not in ("", "."))
+    bytes_of(text, what)
+    return "/" + "/".join(p for p in text.split("/") if p not in ("", "."))
+
+
+def descriptor(value: Any, what: str) -> int:
+    """The number of an open file. Raises ConfigError."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        os.fstat(value)
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise ConfigError(f"{what}={value!r} is no descriptor: give the number of an open file") from None
+    return int(value)
 
 
 def environment(values: Mapping[str, str] | None, what: str = "env") -> tuple[tuple[str, str], ...]:
@@ -196,16 +211,26 @@ def environment(values: Mapping[str, str] | None, what: str = "env") -> tuple[tu
 
 def volume_spec(text: str) -> tuple[str, str]:
     """("SRC", "DST[:ro|:rw]") from a command line's SRC:DST[:ro]. Raises ConfigError."""
+    # From the right: SRC may contain colons, and DST, which begins with a slash, may not.
+    head, _, mode = text.rpartition(":")
+    rest = f":{mode}" if mode in ("ro", "rw") else ""
+    source, _, target = (head if rest else text).rpartition(":/")
+    if source and target:
+        return source, f"/{target}{rest}"
     source, colon, rest = text.partition(":")
     if not colon or not source or not rest:
         raise ConfigError(f"volume {text!r} is not SRC:DST[:ro]: name a host directory and a guest path")
     return source, rest
 
 
-def volume(source: str, target: str) -> tuple[str, str, bool]:
+def volume(source: str, target: str | os.PathLike[str]) -> tuple[str, str, bool]:
     """(host directory, guest path, read only). Raises ConfigError, also if there is no such directory."""
-    if not isinstance(target, str):
-        raise ConfigError(f"volume {source}: its guest path {target!r} is not text: write '/src' or '/src:ro'")
+    try:
+        target = os.fsdecode(target)
+    except TypeError:
+        raise ConfigError(
+            f"volume {source}: its guest path {target!r} is not text: write '/src' or '/src:ro'"
+        ) from None
     path, _, mode = target.partition(":")
     if mode not in ("", "ro", "rw"):
         raise ConfigError(f"volume {source}:{target} has the mode {mode!r}: it can be ro or rw")

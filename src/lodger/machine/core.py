@@ -165,7 +165,7 @@ class Machine:
     def command(
         self,
         argv: Sequence[str | os.PathLike[str]],
-        cwd: str | None,
+        cwd: str | os.PathLike[str] | None,
         env: Mapping[str, str] | None,
         user: int | str | tuple[int, int] | None,
         pty: bool,
