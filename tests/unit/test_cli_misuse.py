@@ -87,3 +87,13 @@ def test_a_stopped_command_is_ended_too(fake, number):
 
 def test_ctrl_z_stops_the_command_and_fg_continues_it(fake):
     stops_and_goes_on()
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("words", ["version", "run true", "--help"])
+def test_closed_standard_streams(fake, tmp_path, closed, words):
+    """Whatever is closed, nothing of ours is in its place, and nobody stumbles."""
+    script = f'exec {closed}; "$@"; echo "status $?" >"$OUT"'
+    done = subprocess.run(["sh", "-c", script, "sh", *LODGER, *words.split()], capture_output=True, timeout=30,
+                          env={**os.environ, "OUT": str(tmp_path / "out")})  # fmt: skip
+    assert (tmp_path / "out").read_text() == "status 0\n" and b"Traceback" not in done.stderr, done
