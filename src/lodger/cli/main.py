@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 
 from lodger.cli.say import say
-from lodger.errors import LodgerError
+from lodger.errors import LodgerError, SpawnError
 from lodger.host import signals
 
 TYPE_CHECKING = False
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-OWN_ERROR = 125
+OWN_ERROR, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
 
 USAGE = """\
 usage: lodger VERB ...
@@ -40,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except _EndedError as ended:
         return 128 + ended.number
+    except SpawnError as error:
+        say(str(error))
+        return _spawn_status(error)
     except LodgerError as error:
         say(str(error))
         return OWN_ERROR
@@ -103,6 +108,14 @@ def _dispatch(words: list[str]) -> int:
     return verb(words[1:])
 
 
+def _spawn_status(error: SpawnError) -> int:
+    if not error.of_program or error.errno in (errno.EAGAIN, errno.ENOMEM, errno.E2BIG, errno.EMFILE, errno.ENFILE):
+        return OWN_ERROR
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return NOT_FOUND
+    return NOT_EXECUTABLE
+
+
 def _drop_output() -> None:
     # What is left in the buffer would fail again when the interpreter ends, with words and a status of its own.
     null = os.open(os.devnull, os.O_WRONLY)
@@ -117,6 +130,9 @@ def _fill_standard_descriptors() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    # A name that is no UTF-8 can be in what we say.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     # Python has made no files of them then.
     if sys.stdout is None:
         sys.stdout = os.fdopen(1, "w", closefd=False)

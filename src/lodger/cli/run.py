@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 
@@ -10,7 +9,7 @@ from lodger.cli.job import Attendance, Inbox
 from lodger.cli.options import HELP, Option, listing, parse
 from lodger.cli.say import say
 from lodger.config.parse import seconds, volume_spec
-from lodger.errors import ConfigError, SpawnError
+from lodger.errors import ConfigError
 from lodger.host import signals as signal
 from lodger.host import terminal
 from lodger.machine import job
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from lodger.cli.options import Values
     from lodger.machine.vm import Process
 
-TIMED_OUT, OWN_ERROR, NOT_EXECUTABLE, NOT_FOUND = 124, 125, 126, 127
+TIMED_OUT = 124
 
 OPTIONS = (
     Option("--rootfs", "value", "root file system: 'host' (default) or a directory", meta="host|DIR"),
@@ -147,17 +146,10 @@ def _command(vm: VM, argv: list[str], tty: bool, limit: float | None, stats: Any
         if raw is not None and not held:
             raw.__enter__()
         try:
-            try:
-                size = terminal.size(1) if tty else (24, 80)
-                # Not without a terminal: a guest could then stop a script for good, time limit and all.
-                stops = terminal.controls(0) and inbox.watches(signal.SIGTSTP)
-                process = job.start(vm, argv, pty=tty, size=size, held=held, stops=stops)
-            except SpawnError as error:
-                status = _spawn_status(error)
-                if raw is not None:
-                    raw.__exit__(None, None, None)
-                say(str(error))
-                return status
+            size = terminal.size(1) if tty else (24, 80)
+            # Not without a terminal: a guest could then stop a script for good, time limit and all.
+            stops = terminal.controls(0) and inbox.watches(signal.SIGTSTP)
+            process = job.start(vm, argv, pty=tty, size=size, held=held, stops=stops)
             if tty and os.isatty(1):
                 inbox.watch(signal.SIGWINCH)
             late = Attendance(process, inbox, raw, tty=tty, held=held).until_end(limit)
@@ -176,14 +168,6 @@ def _command(vm: VM, argv: list[str], tty: bool, limit: float | None, stats: Any
         return TIMED_OUT
     assert code is not None
     return 128 - code if code < 0 else code
-
-
-def _spawn_status(error: SpawnError) -> int:
-    if not error.of_program or error.errno in (errno.EAGAIN, errno.ENOMEM, errno.E2BIG, errno.EMFILE, errno.ENFILE):
-        return OWN_ERROR
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return NOT_FOUND
-    return NOT_EXECUTABLE
 
 
 def _print_stats(vm: VM, process: Process, how: Any) -> None:

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ASK_READ", "ASK_STOP", "HELD", "OPEN", "REFUSED", "Job", "start"]
+__all__ = ["ASK_READ", "ASK_STOP", "HELD", "OPEN", "REFUSED", "Job", "said", "start"]
 
 
 class Job(Process):
@@ -43,3 +43,8 @@ def start(vm: VM, argv: Sequence[str], *, pty: bool, size: tuple[int, int], held
     command = machine.command(argv, None, None, None, pty, size)
     flags = (SPAWN_HELD if held else 0) | (SPAWN_JOB if stops else 0)
     return Job(machine, driver, driver.run(machine.start(command, None, None, None, flags=flags)))
+
+
+def said(vm: VM) -> str:
+    """What the machine's own host processes have written on their standard error since the last look."""
+    return vm._inner[0].channel.connection.log_text()
