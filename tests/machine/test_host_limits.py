@@ -1,4 +1,4 @@
-"""A host that gives little: few descriptors."""
+"""A host that gives little: descriptors, memory, sizes."""
 
 import subprocess
 import sys
@@ -33,6 +33,12 @@ def test_a_descriptor_beyond_the_limit_is_none_of_the_guests(kernel):
 
 
 def test_too_few_are_said(kernel, tmp_path):
+    for limit, words in (
+        ("-f 1000", "(ulimit -f is 1000): raise it"),
+        ("-v 1000000", "(ulimit -v is 1000000): raise it"),
+    ):
+        done = under(f"1024; ulimit {limit}", [*LODGER, "true"])
+        assert done.returncode == 125 and words in done.stderr and len(done.stderr.splitlines()) == 1, done
     done = under(50, [*LODGER, "true"])
     assert done.returncode == 125 and "of 50 are free: raise the limit (ulimit -n)" in done.stderr, done
     volumes = []

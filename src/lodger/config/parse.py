@@ -237,8 +237,12 @@ def volume(source: str, target: str | os.PathLike[str]) -> tuple[str, str, bool]
     host = host_path(source, "volume source")
     if os.path.exists(host) and not os.path.isdir(host):
         raise ConfigError(f"volume {source}:{target}: {host} is a file: show the directory that it is in")
-    if not os.path.isdir(host):
-        raise ConfigError(f"volume {source}:{target}: {host} is not a directory of the host: create it first")
+    try:
+        os.stat(host)
+    except FileNotFoundError:
+        raise ConfigError(f"volume {source}:{target}: {host} is not a directory of the host: create it first") from None
+    except OSError as error:
+        raise ConfigError(f"volume {source}:{target}: {host} cannot be shown: {error.strerror}") from None
     guest = absolute(path, "volume target")
     if guest == "/":
         raise ConfigError(f"volume {source}:{target} would cover the whole guest: use rootfs={source!r} instead")

@@ -8,6 +8,7 @@ import select
 from lodger.errors import HostError
 from lodger.host import signals as signal
 from lodger.host.descriptors import above_standard
+from lodger.host.limits import way_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def spawn(
             for fd in beyond:
                 os.set_inheritable(fd, True)
     except OSError as error:
-        raise HostError(f"cannot start the guest kernel {path}", error.errno or 0) from None
+        raise HostError(f"cannot start the guest kernel {path}", error.errno or 0, way_out(error.errno)) from None
     finally:
         for fd in lifted:
             os.close(fd)

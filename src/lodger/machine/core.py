@@ -20,12 +20,14 @@ from lodger.errors import (
     CommandError,
     ConfigError,
     GuestPanic,
+    HostError,
     LodgerError,
     SpawnError,
     VMClosed,
     again,
 )
 from lodger.host import signals as signal
+from lodger.host.limits import way_out
 from lodger.machine.channel import Channel, End, Event
 from lodger.machine.result import PIPE, STDOUT, Result, Usage
 from lodger.machine.stdio import Pump, Streams, close
@@ -135,7 +137,9 @@ class Machine:
         self.channel = Channel(_monitor(config, events).boot(self.plan, deadline))
 
     def await_ready(self) -> Steps[None]:
-        """Raises BootError, GuestPanic or ProtocolError; ConfigError for a volume that cannot be where it is wanted."""
+        """Raises BootError, GuestPanic, ProtocolError or HostError; ConfigError for a volume that cannot be where it is
+        wanted.
+        """
         channel = self.channel
         deadline = self.started + BOOT_SECONDS
         while not channel.ready.done and time.monotonic() < deadline:
@@ -146,6 +150,9 @@ class Machine:
             error = channel.dead or BootError(
                 f"the guest kernel stayed silent for {BOOT_SECONDS:g} s" + (f": {log}" if log else "")
             )
+            advice = way_out(errno.ENOMEM) if "ENOMEM" in str(error) else ""
+            if advice:
+                error = HostError("the guest kernel cannot map its memory", errno.ENOMEM, advice)
             if channel.refused is not None:
                 error = refused_volume(self.plan, *channel.refused) or error
             self.kill()
