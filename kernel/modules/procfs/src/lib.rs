@@ -7,6 +7,7 @@
 extern crate alloc;
 
 mod fds;
+mod locks;
 mod maps;
 mod mounts;
 mod process;

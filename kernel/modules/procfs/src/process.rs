@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
+use core_::net;
 use core_::procinfo::hooks;
 use core_::task::{Cap, Process, TREE, Thread};
 use core_::vfs::pseudo::{Changing, Entries, Fixed, Id, Link, Text};
@@ -188,7 +189,7 @@ impl Dir {
             "map_files" if who.task.is_none() => {
                 Changing::inode(self.id(n, 0o500), Caching::Never, MapFiles { dev: self.dev, who })
             }
-            "net" => Fixed::inode(self.id(n, 0o555), Vec::new()),
+            "net" => net(self.id(n, 0o555)),
             "ns" => namespaces(self.id(n, 0o511)),
             "task" if who.task.is_none() => {
                 Changing::inode(self.id(n, 0o555), Caching::Never, Tasks { dev: self.dev, pid: who.pid })
@@ -213,6 +214,15 @@ fn place(who: Who, id: Id, get: impl Fn() -> Result<Path> + Send + Sync + Clone 
             get()
         },
     )
+}
+
+/// What the socket families show of themselves.
+fn net(id: Id) -> Arc<dyn Inode> {
+    let file = |(i, (name, text)): (usize, (&'static str, fn() -> Vec<u8>))| {
+        let id = Id { ino: ino(0, 0x1_0000 + i as u32), mode: 0o444, uid: 0, gid: 0, ..id };
+        (name, Text::inode(id, move || Ok(text())))
+    };
+    Fixed::inode(id, net::tables().into_iter().enumerate().map(file).collect())
 }
 
 fn namespaces(id: Id) -> Arc<dyn Inode> {

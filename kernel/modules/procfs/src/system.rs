@@ -20,6 +20,7 @@ pub const FILES: &[(&str, Make)] = &[
     ("cpuinfo", || Ok(procinfo::system(|s| s.cpuinfo.clone()))),
     ("filesystems", filesystems),
     ("loadavg", loadavg),
+    ("locks", crate::locks::all),
     ("meminfo", meminfo),
     ("stat", stat),
     ("swaps", || Ok(b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n".to_vec())),
