@@ -32,6 +32,7 @@ pub fn work(me: &'static Thread) {
         let mm = me.process.mm.lock().clone();
         if let Some(mm) = mm {
             mm.apply_cuts();
+            mm.run_errands();
         }
         if me.process.is_stopped() {
             wait_stopped(me);
@@ -148,7 +149,7 @@ fn wait_stopped(me: &Thread) {
             *me.process.state.lock() = State::Running;
             break;
         }
-        me.parker.park(None);
+        me.park(None);
     }
     me.work.store(true, Ordering::SeqCst);
 }

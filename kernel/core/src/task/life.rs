@@ -1,7 +1,7 @@
 //! Birth and death of processes, as far as it is bookkeeping; host threads are `syscalls::process`'s.
 
 use super::process::{Relations, rlimit};
-use super::{Cap, Cred, Exit, Process, Rlimit, Session, State, TREE, Thread, Usage};
+use super::{Cap, Cred, Exit, IoCount, Marks, Process, Rlimit, Session, State, TREE, Thread, Usage};
 use crate::mm::Mm;
 use crate::signal::{self, Action, SigHand, SigInfo, code, sig};
 use crate::wait::WaitQueue;
@@ -87,7 +87,8 @@ pub fn new_process(t: Template) -> Result<Arc<Process>> {
         dumpable: AtomicBool::new(true),
         subreaper: AtomicBool::new(false),
         nice: AtomicU32::new(t.nice),
-        oom_score_adj: AtomicU32::new(0),
+        marks: Marks::default(),
+        io: IoCount::default(),
         origin: t.origin,
         spawn_id: AtomicU64::new(t.spawn_id),
         mm: Mutex::new(t.mm),
@@ -341,6 +342,7 @@ pub fn reap(p: &Arc<Process>) -> bool {
         u.add(&p.child_usage.lock());
         parent.child_usage.lock().add(&u);
     }
+    tree.ended.add(&p.usage.lock());
     tree.remove_process(p.pid);
     tree.remove_thread(p.pid);
     true

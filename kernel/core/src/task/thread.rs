@@ -1,6 +1,6 @@
 //! A guest thread.
 
-use super::{Cred, Process, rlimit};
+use super::{Cred, IoCount, Process, rlimit};
 use crate::fd::FdTable;
 use crate::signal::{Pending, SigSet};
 use crate::vfs::FsContext;
@@ -45,6 +45,8 @@ pub enum Restart {
     },
 }
 
+const DEFAULT_SLACK_NS: u64 = 50_000;
+
 /// A guest thread: one host thread.
 pub struct Thread {
     tid: AtomicU32,
@@ -85,6 +87,10 @@ pub struct Thread {
     /// What sched_setscheduler(2) and ioprio_set(2) asked for: kept like the processors.
     pub policy: AtomicU32,
     pub ioprio: AtomicU32,
+    /// How much later than asked for a sleep may end, and what 0 sets it to (prctl(2), PR_SET_TIMERSLACK): kept, sleeps end in time.
+    timer_slack: AtomicU64,
+    default_slack: AtomicU64,
+    pub io: IoCount,
     /// CPU-time timers of this thread that are to be looked at by itself: nobody else can read its clock.
     pub cpu_timers: Mutex<Vec<Weak<crate::time::ClockTimer>>>,
     /// Error code, trap number and address of the last fault, for its signal's frame.
@@ -131,6 +137,9 @@ impl Thread {
             affinity: AtomicU64::new(0),
             policy: AtomicU32::new(0),
             ioprio: AtomicU32::new(0),
+            timer_slack: AtomicU64::new(DEFAULT_SLACK_NS),
+            default_slack: AtomicU64::new(DEFAULT_SLACK_NS),
+            io: IoCount::default(),
             cpu_timers: Mutex::default(),
             fault: Mutex::default(),
         }
@@ -213,11 +222,44 @@ impl Thread {
         SigSet(self.mask.load(Ordering::Relaxed))
     }
 
+    #[must_use]
+    pub fn timer_slack(&self) -> u64 {
+        self.timer_slack.load(Ordering::Relaxed)
+    }
+
+    /// In nanoseconds; 0 for the default.
+    pub fn set_timer_slack(&self, ns: u64) {
+        let ns = if ns == 0 { self.default_slack.load(Ordering::Relaxed) } else { ns };
+        self.timer_slack.store(ns, Ordering::Relaxed);
+    }
+
+    /// A new thread's slack and default are its maker's slack.
+    pub fn inherit_timer_slack(&self, maker: &Thread) {
+        self.timer_slack.store(maker.timer_slack(), Ordering::Relaxed);
+        self.default_slack.store(maker.timer_slack(), Ordering::Relaxed);
+    }
+
     /// Looks at the thread's own CPU-time timers that the supervisor asked about.
     pub fn check_cpu_timers(&self) {
         let due = core::mem::take(&mut *self.cpu_timers.lock());
         for t in due.iter().filter_map(Weak::upgrade) {
             t.look();
+        }
+    }
+
+    /// Sleeps as [`Parker::park`] does. Whoever sleeps does what others ask of its memory ([`crate::mm::errand`]).
+    pub fn park(&self, deadline_ns: Option<u64>) -> bool {
+        let in_time = self.parker.park(deadline_ns);
+        self.run_errands();
+        in_time
+    }
+
+    fn run_errands(&self) {
+        if self.work.load(Ordering::SeqCst) {
+            let mm = self.process.mm.lock().clone();
+            if let Some(mm) = mm {
+                mm.run_errands();
+            }
         }
     }
 
@@ -246,6 +288,7 @@ impl Thread {
     /// Before looking for signals and making an interruptible host call: what becomes pending from now on ends the call.
     pub fn begin_interruptible(&self) {
         host::thread::trusted().pending.store(0, Ordering::SeqCst);
+        self.run_errands();
     }
 
     /// After an interruptible host call: work that was there before it is not forgotten.
