@@ -1,6 +1,6 @@
 //! A guest process.
 
-use super::{Cred, Session, Thread};
+use super::{Cap, Cred, Session, Thread};
 use crate::Mutex;
 use crate::signal::{Pending, SigHand};
 use crate::wait::WaitQueue;
@@ -310,6 +310,15 @@ impl Process {
     #[must_use]
     pub fn any_thread(&self) -> Option<Arc<Thread>> {
         self.threads.lock().first().cloned()
+    }
+
+    /// Whether a thread with user `uid`, group `gid` and capabilities `cred` may see and change what is in the process
+    /// (ptrace(2), "Ptrace access mode checking"). Its own threads may always.
+    #[must_use]
+    pub fn may_be_traced(&self, cred: &Cred, uid: u32, gid: u32) -> bool {
+        let own = self.any_thread().map_or_else(|| self.cred.lock().clone(), |t| t.cred());
+        let same = [own.uid, own.euid, own.suid] == [uid; 3] && [own.gid, own.egid, own.sgid] == [gid; 3];
+        (same && self.dumpable.load(Ordering::Relaxed)) || cred.has(Cap::SysPtrace)
     }
 
     /// The soft limit of `resource` (see [`rlimit`]).

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use core_::net;
 use core_::procinfo::hooks;
-use core_::task::{Cap, Process, TREE, Thread};
+use core_::task::{Process, TREE, Thread};
 use core_::vfs::pseudo::{Changing, Entries, Fixed, Id, Link, Opened, Text};
 use core_::vfs::{Caching, DirList, FsContext, Inode, Path, kind};
 use core_::{Errno, Result, current};
@@ -26,6 +26,10 @@ pub struct Who {
 }
 
 impl Who {
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     pub fn tid(&self) -> u32 {
         self.task.unwrap_or(self.named)
     }
@@ -43,7 +47,7 @@ impl Who {
     /// `EACCES` for who may not look into the process (__ptrace_may_access).
     pub fn may_look(&self) -> Result<()> {
         let c = current().cred();
-        let may = self.is_caller() || c.fsuid == self.owner().0 || c.has(Cap::SysPtrace);
+        let may = self.is_caller() || self.process().is_ok_and(|p| p.may_be_traced(&c, c.fsuid, c.fsgid));
         may.then_some(()).ok_or(Errno::EACCES)
     }
 

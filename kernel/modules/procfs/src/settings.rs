@@ -29,7 +29,7 @@ pub fn comm(who: &Who) -> Result<Vec<u8>> {
 }
 
 pub fn set_comm(who: &Who, text: &[u8]) -> Result<()> {
-    if !who.is_caller() {
+    if who.pid() != current().process.pid {
         return Err(Errno::EINVAL);
     }
     let text = text.strip_suffix(b"\n").unwrap_or(text);
