@@ -2,11 +2,12 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core_::procinfo::{self, hooks};
-use core_::task::{State, TREE, Usage};
+use core_::task::{Process, TREE, Usage};
 use core_::vfs::mount;
 use core_::{Result, counters, ram};
 
@@ -48,14 +49,19 @@ fn filesystems() -> Result<Vec<u8>> {
     Ok(names.iter().flat_map(|n| [b"nodev\t", *n, b"\n"].concat()).collect())
 }
 
+/// How many threads run or could: one at least, the reader.
+fn runnable(all: &[Arc<Process>]) -> usize {
+    let ready = |p: &Arc<Process>| p.threads.lock().iter().filter(|t| hooks().state(t) == b'R').count();
+    all.iter().map(ready).sum()
+}
+
 fn loadavg() -> Result<Vec<u8>> {
     let (running, threads, last) = {
         let tree = TREE.lock();
         let all = tree.all();
-        let running = all.iter().filter(|p| *p.state.lock() == State::Running).count();
-        (running, tree.thread_count(), all.last().map_or(0, |p| p.pid))
+        (runnable(&all), tree.thread_count(), all.last().map_or(0, |p| p.pid))
     };
-    Ok(format!("0.00 0.00 0.00 {}/{threads} {last}\n", running.min(1)).into_bytes())
+    Ok(format!("0.00 0.00 0.00 {running}/{threads} {last}\n").into_bytes())
 }
 
 fn meminfo() -> Result<Vec<u8>> {
@@ -130,7 +136,8 @@ fn stat() -> Result<Vec<u8>> {
     for n in 0..cpus {
         let _ = writeln!(out, "cpu{n} {} 0 {} {} 0 0 0 0 0 0", user / cpus, system / cpus, idle / cpus);
     }
-    let running = TREE.lock().all().iter().filter(|p| *p.state.lock() == State::Running).count();
+    let all = TREE.lock().all();
+    let running = runnable(&all);
     let used = used();
     let _ = write!(
         out,
@@ -138,7 +145,7 @@ fn stat() -> Result<Vec<u8>> {
         used.nvcsw + used.nivcsw,
         procinfo::system(|s| s.boot_time),
         counters::FORKS.get() + 1,
-        running.max(1)
+        running
     );
     Ok(out.into_bytes())
 }
