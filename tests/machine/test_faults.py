@@ -57,6 +57,17 @@ def test_memory_is_the_machines(small):
 
 
 @pytest.mark.matrix
+def test_sparse_file_fills_disk(small):
+    """Mapping holes takes nothing; touching more of them than the machine has is SIGBUS, and it comes back."""
+    fill = "import mmap, os; f = os.memfd_create('f'); os.ftruncate(f, 1 << 40); m = mmap.mmap(f, 1 << 40)"
+    touch = "\nfor i in range(%d << 20, 1 << 40, 1 << 36 if %d else 4096): m[i] = 1"
+    assert small.run(["python3", "-c", fill + touch % (0, 1)], check=True).fault is None
+    done = small.run(["python3", "-c", fill + touch % (1, 0)])
+    assert done.returncode == -7
+    assert small.run(["python3", "-c", fill + touch % (0, 1)], check=True).fault is None
+
+
+@pytest.mark.matrix
 def test_processes_used_up(small):
     done = small.run(["python3", "-c", THREADS])
     assert (done.returncode, done.fault) == (1, "pids") and b"can't start new thread" in done.stderr

@@ -76,6 +76,23 @@ fn copy_in(to: &mut [u8], addr: u64) -> Result<()> {
         .map_err(|_| Errno::EFAULT)
 }
 
+/// Reads an aligned 32-bit word.
+///
+/// # Errors
+/// `EFAULT`; `EINVAL` where the address is not aligned.
+pub fn load_u32(addr: u64) -> Result<u32> {
+    host::user::load_u32(addr).or_else(|e| if open_lazy(addr, 4) { host::user::load_u32(addr) } else { Err(e) })
+}
+
+/// Compares and exchanges an aligned 32-bit word; returns the old value.
+///
+/// # Errors
+/// `EFAULT`; `EINVAL` where the address is not aligned.
+pub fn cmpxchg_u32(addr: u64, expected: u32, new: u32) -> Result<u32> {
+    let go = || host::user::cmpxchg_u32(addr, expected, new);
+    go().or_else(|e| if open_lazy(addr, 4) { go() } else { Err(e) })
+}
+
 /// Copies `n` bytes in.
 ///
 /// # Errors

@@ -46,7 +46,7 @@ pub fn consider(me: &Thread, rip: u64) {
     let plain = v.flags & flag::TYPE == flag::PRIVATE
         && v.prot == flag::PROT_READ | flag::PROT_EXEC
         && !v.patched
-        && !v.partial
+        && !s.areas.lacks(start, v.end)
         // Written to since it was mapped: the copy would be another text.
         && v.flags & flag::ACCOUNT == 0;
     let Some(m) = v.mapping.as_ref().filter(|_| plain) else { return };

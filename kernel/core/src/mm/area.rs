@@ -1,13 +1,14 @@
 //! The tree of areas: pure bookkeeping.
 
 use super::spaces::remap::SharedPages;
-use super::{COMMITTED, flag};
+use super::{COMMITTED, WAITING, flag};
 use crate::file::File;
 use crate::{Errno, Result};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
+use lib::ranges::RangeSet;
 
 /// A file that is mapped somewhere: tells the file when the last area over it is gone.
 pub struct Mapping {
@@ -38,8 +39,6 @@ pub struct Vma {
     pub mapping: Option<Arc<Mapping>>,
     /// Offset in the file of the area's start.
     pub offset: u64,
-    /// Pages of the file were missing when it was mapped: they come with the first touch.
-    pub partial: bool,
     /// The pages are a patched copy of the file's text (`crate::text`).
     pub patched: bool,
     /// Pages of shared anonymous memory, under `remap` spaces.
@@ -82,6 +81,9 @@ pub struct Area {
     tree: BTreeMap<u64, Vma>,
     total: u64,
     charged: u64,
+    /// Where pages of files are not mapped on the host: holes of large mappings, which get memory when they are touched, and
+    /// what lies beyond the file's end, which may grow. The host has place holders there, which nobody may access.
+    missing: RangeSet,
     /// Nothing free is known above this address: where [`Area::gap`] goes on. 0: not known.
     cursor: u64,
 }
@@ -89,13 +91,21 @@ pub struct Area {
 impl Clone for Area {
     fn clone(&self) -> Area {
         COMMITTED.fetch_add(self.charged, Ordering::Relaxed);
-        Area { tree: self.tree.clone(), total: self.total, charged: self.charged, cursor: self.cursor }
+        WAITING.fetch_add(u64::from(self.missing.total() > 0), Ordering::Relaxed);
+        Area {
+            tree: self.tree.clone(),
+            total: self.total,
+            charged: self.charged,
+            missing: self.missing.clone(),
+            cursor: self.cursor,
+        }
     }
 }
 
 impl Drop for Area {
     fn drop(&mut self) {
         COMMITTED.fetch_sub(self.charged, Ordering::Relaxed);
+        WAITING.fetch_sub(u64::from(self.missing.total() > 0), Ordering::Relaxed);
     }
 }
 
@@ -209,6 +219,7 @@ impl Area {
     /// Takes everything out of `[start, end)`, splitting areas at its ends.
     pub fn remove(&mut self, start: u64, end: u64) {
         self.cursor = self.cursor.max(end);
+        self.set_found(start, end);
         self.split(start);
         self.split(end);
         while let Some((k, _)) = self.tree.range(start..end).next() {
@@ -282,13 +293,57 @@ impl Area {
         self.insert(start, v);
     }
 
-    /// Pages of the area that contains `at` are missing: they come with the first touch, if the file has them then.
-    pub fn set_partial(&mut self, at: u64) {
-        if let Some((start, _)) = self.find(at)
-            && let Some(v) = self.tree.get_mut(&start)
-        {
-            v.partial = true;
+    /// What of `[start, end)` has pages of files missing: see [`Area::missing`].
+    pub fn missing(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.missing.within(start, end)
+    }
+
+    /// The missing range that contains `at`.
+    #[must_use]
+    pub(super) fn missing_around(&self, at: u64) -> Option<(u64, u64)> {
+        self.missing.around(at).map(|(s, l)| (s, s + l))
+    }
+
+    /// Whether pages of files are missing somewhere in `[start, end)`.
+    #[must_use]
+    pub fn lacks(&self, start: u64, end: u64) -> bool {
+        self.missing(start, end).next().is_some()
+    }
+
+    /// What of `[start, end)` is mapped on the host, as far as pages of files go.
+    #[must_use]
+    pub(super) fn present(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
+        let mut out = Vec::new();
+        let mut at = start;
+        for (from, to) in self.missing(start, end) {
+            if at < from {
+                out.push((at, from));
+            }
+            at = to;
         }
+        if at < end {
+            out.push((at, end));
+        }
+        out
+    }
+
+    /// The pages of `[start, end)` are missing now.
+    pub(super) fn set_missing(&mut self, start: u64, end: u64) {
+        if start >= end {
+            return;
+        }
+        self.set_found(start, end);
+        WAITING.fetch_add(u64::from(self.missing.total() == 0), Ordering::Relaxed);
+        self.missing.insert(start, end - start);
+    }
+
+    /// They are not, or are nobody's any more.
+    pub(super) fn set_found(&mut self, start: u64, end: u64) {
+        if self.missing.total() == 0 {
+            return;
+        }
+        self.missing.remove(start, end);
+        WAITING.fetch_sub(u64::from(self.missing.total() == 0), Ordering::Relaxed);
     }
 
     /// Sets or clears a flag on all that is in `[start, end)`.

@@ -1,9 +1,10 @@
 //! Faults that the host could not resolve: pages that come with the first touch, and real errors.
 
+use super::spaces::map_file;
 use super::{Mm, Space, flag, spaces};
 use crate::signal::{code, sig};
 use crate::{Errno, Result};
-use abi::layout;
+use abi::layout::{self, PAGE};
 
 /// What a fault comes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,8 +19,40 @@ pub enum FaultResult {
 const CHUNK: u64 = 2 << 20;
 /// The most that is opened ahead for the guest kernel's own access; a longer transfer is a short one.
 const AHEAD: u64 = 64 << 20;
+/// What comes with the first touch of a file's hole: as much as Linux maps around a fault. As long as a program goes on where the
+/// last piece ended, each is twice as large, up to `CHUNK`.
+const AROUND: u64 = 64 << 10;
 
 impl Space {
+    /// Maps the missing pages of a file around `addr`, which get memory where the file has none. False where the page at `addr` is
+    /// still missing: it lies beyond the file's end, or there is no memory left for it.
+    pub(super) fn find_pages(&mut self, addr: u64) -> bool {
+        let page = addr & !(PAGE - 1);
+        let Some((start, v)) = self.areas.find(page) else { return false };
+        let Some(file) = v.mapping.as_ref().map(|m| m.file.clone()) else { return false };
+        let Some((from, to)) = self.areas.missing_around(page) else { return true };
+        let (v_end, offset, prot, flags) = (v.end, v.offset, v.prot, v.flags);
+        let (next, last) = self.touched;
+        let (low, high) = if page == next {
+            (page, page + (last * 2).min(CHUNK))
+        } else {
+            (page & !(AROUND - 1), (page & !(AROUND - 1)) + AROUND)
+        };
+        let around = (low.max(from).max(start), high.min(to).min(v_end));
+        // Where there is not so much memory left, the page itself.
+        for (low, high) in [around, (page, page + PAGE)] {
+            let r = map_file(&mut self.areas, (low, high), prot, flags, &file, offset + (low - start));
+            if !self.areas.lacks(page, page + PAGE) {
+                self.touched = (high, high - low);
+                return true;
+            }
+            if r.is_err() {
+                break;
+            }
+        }
+        false
+    }
+
     /// Charges the chunk around `addr`, as far as it is lazy and of the same area, and makes it accessible; its end.
     pub(super) fn open_chunk(&mut self, addr: u64) -> Result<u64> {
         let (start, v) = self.areas.find(addr).ok_or(Errno::EFAULT)?;
@@ -40,15 +73,40 @@ impl Mm {
     pub(crate) fn open_lazy(&self, addr: u64, len: u64) -> bool {
         let mut s = self.space.lock();
         let before = s.areas.charged();
+        let mut found = false;
         let end = addr.saturating_add(len.min(AHEAD));
         let mut at = addr;
         while at < end {
+            let missing = s.areas.missing(at, end).next();
+            // What is missing up to its end, then what is lazy up to the next that is missing.
+            if let Some((from, to)) = missing
+                && from == at
+            {
+                if !s.find_pages(at) {
+                    break;
+                }
+                found = true;
+                at = s.areas.missing(at, to).next().map_or(to, |(from, _)| from);
+                continue;
+            }
             match s.open_chunk(at) {
-                Ok(next) => at = next,
+                Ok(next) => at = next.min(missing.map_or(u64::MAX, |m| m.0)),
                 Err(_) => break,
             }
         }
-        s.areas.charged() != before
+        found || s.areas.charged() != before
+    }
+
+    /// Gives memory to what waits for its first touch in `[start, end)`, as far as there is any (MAP_POPULATE, mlock(2)).
+    pub(super) fn fill_ahead(&self, start: u64, end: u64) {
+        let mut s = self.space.lock();
+        let mut at = start;
+        while let Some((from, to)) = { s.areas.missing(at, end).next() } {
+            if !s.find_pages(from) {
+                break;
+            }
+            at = s.areas.missing(from, to).next().map_or(to, |(from, _)| from);
+        }
     }
 
     /// Looks at a fault at `addr`; `err` is the processor's page-fault error code (bit 1 write, bit 4 instruction fetch).

@@ -99,9 +99,16 @@ impl Mm {
             lock::check_new(&self.space.lock(), flags, len)?;
         }
         let flags = flags | if lazy { LAZY } else { 0 };
+        let populate =
+            (lock | flags & POPULATE) != 0 && prot != 0 && file.is_some() && !spaces::mmu().pages_are_frames();
         let at = spaces::mmu().map(self, Request { hint, len, prot, flags, file, off })?;
         if lock != 0 {
             self.space.lock().areas.mark(at, at + len, LOCKED, true);
+        }
+        if populate {
+            // An attempt, as on Linux; the host has done it where the file's pages are one run.
+            const POPULATE_READ: u32 = 22;
+            let _ = spaces::mmu().advise(self, at, at + len, POPULATE_READ + u32::from(prot & PROT_WRITE != 0));
         }
         Ok(at)
     }
@@ -150,11 +157,9 @@ impl Mm {
             return Err(Errno::ENOMEM);
         }
         let (hole, end) = (reach < end, reach);
-        let mut partial = false;
-        let mut lazy = false;
+        let mut lazy = s.areas.lacks(start, end);
         let mut more = 0;
         s.areas.each_covering(start, end, |from, to, v| {
-            partial |= v.partial;
             lazy |= v.flags & flag::LAZY != 0;
             if v.flags & flag::ACCOUNT == 0 && super::area::accountable(prot, v.flags) {
                 more += to - from;
@@ -167,7 +172,7 @@ impl Mm {
             spaces::mmu().check_area(v, prot)
         })?;
         super::check_commit(more)?;
-        spaces::mmu().protect(self, &mut s, (start, end), prot, partial || lazy)?;
+        spaces::mmu().protect(self, &mut s, (start, end), prot, lazy)?;
         if hole { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
@@ -199,10 +204,7 @@ impl Mm {
                 return cur;
             }
             let flags = flags | lock;
-            s.areas.insert(
-                old,
-                Vma { end: new, prot, flags, mapping: None, offset: 0, partial: false, patched: false, shared: None },
-            );
+            s.areas.insert(old, Vma { end: new, prot, flags, mapping: None, offset: 0, patched: false, shared: None });
         } else if new < old && spaces::mmu().unmap(self, &mut s, new, old).is_err() {
             return cur;
         }
@@ -294,9 +296,6 @@ impl Mm {
 impl Area {
     /// Puts an area without looking at limits: the ELF loader and the stack.
     pub fn place(&mut self, start: u64, end: u64, prot: u32, flags: u32) {
-        self.insert(
-            start,
-            Vma { end, prot, flags, mapping: None, offset: 0, partial: false, patched: false, shared: None },
-        );
+        self.insert(start, Vma { end, prot, flags, mapping: None, offset: 0, patched: false, shared: None });
     }
 }

@@ -93,6 +93,8 @@ pub struct Space {
     /// The page table, under `remap` spaces; empty under `multi`.
     pub table: spaces::remap::Table,
     pub toggles: toggle::Toggles,
+    /// Where the last holes that were touched end, and how much came with them: a program that goes on from there gets more.
+    touched: (u64, u64),
 }
 
 /// An address space.
@@ -120,6 +122,16 @@ static COMMITTED: AtomicU64 = AtomicU64::new(0);
 /// of the memory file, no more than there are (docs/decisions/0004-memory-limit.md).
 const OVERCOMMIT: u64 = 2;
 const SLACK: u64 = 128 << 20;
+/// True once an address space has had an area that is charged as it is touched (`flag::LAZY`).
+static LAZY: AtomicBool = AtomicBool::new(false);
+/// Address spaces in which pages of files are missing (`Area::missing`): only then is one looked for before the guest kernel
+/// touches application memory.
+static WAITING: AtomicU64 = AtomicU64::new(0);
+
+/// True where something in some address space may wait for its first touch.
+pub(crate) fn something_waits() -> bool {
+    LAZY.load(Ordering::Relaxed) || WAITING.load(Ordering::Relaxed) != 0
+}
 
 /// Sets the VM's memory limit.
 pub fn set_limit(bytes: u64) {
@@ -180,6 +192,7 @@ impl Mm {
             exe: s.exe.clone(),
             table,
             toggles: toggle::Toggles::default(),
+            touched: (0, 0),
         };
         copy.areas.drop_unforked();
         // Locks are not inherited. Most have none: then nothing is gone through to be joined anew.

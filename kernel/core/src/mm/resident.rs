@@ -102,11 +102,14 @@ impl Mm {
     fn measure(&self) {
         self.sample.wanted.store(false, Ordering::Relaxed);
         // What is not accessible has no pages, and may be terabytes.
-        let accessible = |(_, v): &(u64, &super::Vma)| v.prot != 0 && v.flags & flag::LAZY == 0 && !v.partial;
+        let accessible = |(_, v): &(u64, &super::Vma)| v.prot != 0 && v.flags & flag::LAZY == 0;
         let (areas, sizes): (alloc::vec::Vec<(u64, u64, bool)>, Sizes) = {
             let s = self.space.lock();
             let private = |v: &super::Vma| v.mapping.is_none() && v.flags & flag::TYPE == flag::PRIVATE;
-            let areas = s.areas.iter().filter(accessible).map(|(start, v)| (start, v.end, private(v))).collect();
+            let mut areas = alloc::vec::Vec::new();
+            for (start, v) in s.areas.iter().filter(accessible) {
+                areas.extend(s.areas.present(start, v.end).into_iter().map(|(from, to)| (from, to, private(v))));
+            }
             (areas, s.sizes())
         };
         let (mut own, mut shared) = (0, 0);
