@@ -28,12 +28,12 @@ pub fn take(origin: u64) -> Option<Refused> {
     NOTED.lock().remove(&origin)
 }
 
-/// Charges and opens what of `[addr, addr+len)` waits for its first touch, before the guest kernel touches it itself. True
-/// where something was opened: a copy that failed can be tried again.
-pub fn open_lazy(addr: u64, len: u64) -> bool {
+/// Charges and opens what of `[addr, addr+len)` waits for its first touch, or for its first write where this is to be one, before
+/// the guest kernel touches it itself. True where something was opened: a copy that failed can be tried again.
+pub fn open_lazy(addr: u64, len: u64, write: bool) -> bool {
     if !crate::mm::something_waits() || len == 0 {
         return false;
     }
     let mm = crate::current().process.mm.lock().clone();
-    mm.is_some_and(|mm| mm.open_lazy(addr, len))
+    mm.is_some_and(|mm| mm.open_lazy(addr, len, write))
 }

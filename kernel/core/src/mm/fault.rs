@@ -17,6 +17,8 @@ pub enum FaultResult {
 
 /// What a touch of a lazy area opens and charges: enough that a program which fills it does not fault all the time.
 const CHUNK: u64 = 2 << 20;
+/// The same for a write to what forked processes have in common: a child often writes a little here and there.
+const COPY: u64 = 256 << 10;
 /// The most that is opened ahead for the guest kernel's own access; a longer transfer is a short one.
 const AHEAD: u64 = 64 << 20;
 /// What comes with the first touch of a file's hole: as much as Linux maps around a fault. As long as a program goes on where the
@@ -31,7 +33,7 @@ impl Space {
         let Some((start, v)) = self.areas.find(page) else { return false };
         let Some(file) = v.mapping.as_ref().map(|m| m.file.clone()) else { return false };
         let Some((from, to)) = self.areas.missing_around(page) else { return true };
-        let (v_end, offset, prot, flags) = (v.end, v.offset, v.prot, v.flags);
+        let (v_end, offset, prot, flags) = (v.end, v.offset, v.host_prot(v.prot), v.flags);
         let (next, last) = self.touched;
         let (low, high) = if page == next {
             (page, page + (last * 2).min(CHUNK))
@@ -53,27 +55,29 @@ impl Space {
         false
     }
 
-    /// Charges the chunk around `addr`, as far as it is lazy and of the same area, and makes it accessible; its end.
-    pub(super) fn open_chunk(&mut self, addr: u64) -> Result<u64> {
+    /// Charges the chunk around `addr`, as far as it is of the same area and waits for a touch, or for a write where this is one, and
+    /// makes it accessible. Where it ends, and whether anything waited.
+    pub(super) fn open_chunk(&mut self, addr: u64, write: bool) -> Result<(u64, bool)> {
         let (start, v) = self.areas.find(addr).ok_or(Errno::EFAULT)?;
-        if v.flags & flag::LAZY == 0 {
-            return Ok(v.end);
-        }
-        let low = (addr & !(CHUNK - 1)).max(start);
-        let high = ((addr & !(CHUNK - 1)) + CHUNK).min(v.end);
-        super::check_commit(high - low)?;
-        host::mem::mprotect(low, high - low, v.prot)?;
-        self.areas.open_lazy(low, high);
-        Ok(high)
+        let copy = write && v.flags & flag::COW != 0 && v.prot & flag::PROT_WRITE != 0;
+        let chunk = match v.flags & flag::LAZY {
+            0 if !copy => return Ok((v.end, false)),
+            0 => COPY,
+            _ => CHUNK,
+        };
+        let low = (addr & !(chunk - 1)).max(start);
+        let high = ((addr & !(chunk - 1)) + chunk).min(v.end);
+        let (prot, flags) = (v.prot, v.flags);
+        self.open(low, high, prot, flags)?;
+        Ok((high, true))
     }
 }
 
 impl Mm {
     /// See `limits::open_lazy`.
-    pub(crate) fn open_lazy(&self, addr: u64, len: u64) -> bool {
+    pub(crate) fn open_lazy(&self, addr: u64, len: u64, write: bool) -> bool {
         let mut s = self.space.lock();
-        let before = s.areas.charged();
-        let mut found = false;
+        let mut some = false;
         let end = addr.saturating_add(len.min(AHEAD));
         let mut at = addr;
         while at < end {
@@ -85,16 +89,15 @@ impl Mm {
                 if !s.find_pages(at) {
                     break;
                 }
-                found = true;
+                some = true;
                 at = s.areas.missing(at, to).next().map_or(to, |(from, _)| from);
                 continue;
             }
-            match s.open_chunk(at) {
-                Ok(next) => at = next.min(missing.map_or(u64::MAX, |m| m.0)),
-                Err(_) => break,
-            }
+            let Ok((next, opened)) = s.open_chunk(at, write) else { break };
+            some |= opened;
+            at = next.min(missing.map_or(u64::MAX, |m| m.0));
         }
-        found || s.areas.charged() != before
+        some
     }
 
     /// Gives memory to what waits for its first touch in `[start, end)`, as far as there is any (MAP_POPULATE, mlock(2)).

@@ -89,6 +89,8 @@ impl Mm {
         let hint = addr & !(PAGE - 1);
         let hint = if fixed || (hint >= layout::USER_MIN && host::mem::mappable(hint, len)) { hint } else { 0 };
         // More than can be committed, but asked for as address space to be used here and there (the sanitizers' shadow).
+        // What lies beyond is ours.
+        let flags = flags & ALL;
         let lazy =
             file.is_none() && !shared && flags & NORESERVE != 0 && prot & PROT_WRITE != 0 && super::too_much(len);
         // A page that nobody touches takes no frame of the memory file.
@@ -117,11 +119,11 @@ impl Mm {
     pub(super) fn check_limits(&self, len: u64, prot: u32, flags: u32) -> Result<()> {
         check_address_space(self.total(), len)?;
         if super::area::accountable(prot, flags) {
-            super::check_commit(len)?;
+            super::check_commit(len, None)?;
         }
         let private = flags & flag::TYPE == flag::PRIVATE && prot & flag::PROT_WRITE != 0;
         let data = crate::current().process.rlimit(rlimit::DATA);
-        if private && data != rlimit::INFINITY && self.space.lock().areas.charged().saturating_add(len) > data {
+        if private && data != rlimit::INFINITY && self.space.lock().areas.accounted().saturating_add(len) > data {
             return Err(Errno::ENOMEM);
         }
         Ok(())
@@ -160,7 +162,7 @@ impl Mm {
         let mut lazy = s.areas.lacks(start, end);
         let mut more = 0;
         s.areas.each_covering(start, end, |from, to, v| {
-            lazy |= v.flags & flag::LAZY != 0;
+            lazy |= v.flags & (flag::LAZY | flag::COW) != 0;
             if v.flags & flag::ACCOUNT == 0 && super::area::accountable(prot, v.flags) {
                 more += to - from;
             }
@@ -171,7 +173,10 @@ impl Mm {
             }
             spaces::mmu().check_area(v, prot)
         })?;
-        super::check_commit(more)?;
+        super::check_commit(more, Some(&mut s.areas))?;
+        if prot & flag::PROT_EXEC != 0 && super::wx::on() {
+            s.open_written(start, end)?;
+        }
         spaces::mmu().protect(self, &mut s, (start, end), prot, lazy)?;
         if hole { Err(Errno::ENOMEM) } else { Ok(()) }
     }
@@ -192,7 +197,7 @@ impl Mm {
             let lock = self.lock_of_new();
             if want - start > data_limit
                 || check_address_space(s.areas.total(), len).is_err()
-                || super::check_commit(len).is_err()
+                || super::check_commit(len, Some(&mut s.areas)).is_err()
                 || lock::check_growth(&s, lock, len).is_err()
                 || !host::mem::mappable(old, len)
                 || !s.areas.free(old, new)
@@ -235,6 +240,8 @@ impl Mm {
             }
         }
         let mut s = self.space.lock();
+        // In pieces it could not move as one.
+        s.open_written(start, end)?;
         let Some((vstart, v)) = s.areas.find(start) else { return Err(Errno::EFAULT) };
         let shared_copy = old_len == 0;
         if shared_copy && v.flags & flag::TYPE != flag::SHARED {
@@ -244,11 +251,12 @@ impl Mm {
             return Err(Errno::EFAULT);
         }
         check_address_space(s.areas.total(), new_len.saturating_sub(end - start))?;
-        if v.flags & flag::ACCOUNT != 0 {
-            super::check_commit(new_len.saturating_sub(end - start))?;
-        }
-        lock::check_growth(&s, v.flags, new_len.saturating_sub(end - start))?;
         let piece = Vma { end: 0, offset: v.offset + (start - vstart), ..v.clone() };
+        let more = new_len.saturating_sub(end - start);
+        if piece.flags & flag::ACCOUNT != 0 {
+            super::check_commit(more, Some(&mut s.areas))?;
+        }
+        lock::check_growth(&s, piece.flags, more)?;
         spaces::mmu().remap(self, &mut s, Move { from: (start, end), new_len, flags, to: new, piece })
     }
 

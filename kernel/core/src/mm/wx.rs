@@ -68,7 +68,7 @@ pub(super) fn refuse() -> Errno {
 
 /// True where the file's pages behind the area are as they were: never writable, no copies.
 fn pristine(v: &Vma) -> bool {
-    v.flags & (flag::ACCOUNT | flag::COPIED) == 0
+    v.flags & (flag::ACCOUNT | flag::HELD | flag::COPIED) == 0
 }
 
 fn fixed_content(file: &File) -> bool {

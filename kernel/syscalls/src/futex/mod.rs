@@ -91,7 +91,7 @@ pub fn futex(a: &Args) -> Result<i64> {
 fn touched(words: &[u64], mut f: impl FnMut() -> Result<i64>) -> Result<i64> {
     match f() {
         // All of them are opened, not only the first that waits.
-        Err(Errno::EFAULT) if words.iter().filter(|w| core_::limits::open_lazy(**w, 4)).count() > 0 => f(),
+        Err(Errno::EFAULT) if words.iter().filter(|w| core_::limits::open_lazy(**w, 4, true)).count() > 0 => f(),
         r => r,
     }
 }

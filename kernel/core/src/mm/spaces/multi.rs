@@ -166,6 +166,9 @@ impl Mmu for Multi {
         }
         let mut s = mm.space.lock();
         let whole = s.areas.covered(start, end);
+        if advice == POPULATE_WRITE {
+            s.open_written(start, end)?;
+        }
         let parts = s.areas.overlapping(start, end);
         if parts.is_empty() {
             return Err(Errno::ENOMEM);
@@ -212,9 +215,10 @@ impl Mmu for Multi {
             }
             return segv(code::SEGV_ACCERR);
         }
-        if v.flags & flag::LAZY != 0 {
+        let write = err & 2 != 0;
+        if v.flags & flag::LAZY != 0 || write && v.flags & flag::COW != 0 {
             // The program was promised this memory and can not be told otherwise: as Linux out of memory.
-            return match s.open_chunk(addr) {
+            return match s.open_chunk(addr, write) {
                 Ok(_) => FaultResult::Retry,
                 Err(_) => FaultResult::Signal(sig::KILL, code::KERNEL),
             };
@@ -426,7 +430,7 @@ fn protect_area(areas: &Area, start: u64, v: &Vma, prot: u32) -> Result<()> {
     // What is lazy or missing gets its protection when it is touched.
     if v.flags & flag::LAZY == 0 {
         for (from, to) in areas.present(start, v.end) {
-            mem::mprotect(from, to - from, prot)?;
+            mem::mprotect(from, to - from, v.host_prot(prot))?;
         }
     }
     Ok(())
