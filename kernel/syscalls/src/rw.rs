@@ -5,7 +5,7 @@ use crate::path::file;
 use alloc::sync::Arc;
 use core_::fd::InUse;
 use core_::file::File;
-use core_::io::{IoBuf, MAX_COUNT};
+use core_::io::{IoBuf, MAX_COUNT, Way};
 use core_::signal::{SigInfo, send_process, sig};
 use core_::vfs::{drop_privileges_on_write, kind};
 use core_::{Errno, Result, current};
@@ -65,12 +65,12 @@ fn do_write_at(f: &Arc<File>, src: &mut IoBuf, off: u64) -> Result<i64> {
 
 pub fn read(a: &Args) -> Result<i64> {
     let f = InUse::get(a.fd(0))?;
-    was_read(f.read(&mut IoBuf::user(a.u64(1), a.u64(2))?))
+    was_read(f.read(&mut IoBuf::user(a.u64(1), a.u64(2), Way::Into)?))
 }
 
 pub fn write(a: &Args) -> Result<i64> {
     let f = InUse::get(a.fd(0))?;
-    do_write(&f, &mut IoBuf::user(a.u64(1), a.u64(2))?)
+    do_write(&f, &mut IoBuf::user(a.u64(1), a.u64(2), Way::OutOf)?)
 }
 
 fn position(a: &Args, i: usize) -> Result<u64> {
@@ -80,35 +80,35 @@ fn position(a: &Args, i: usize) -> Result<u64> {
 pub fn pread64(a: &Args) -> Result<i64> {
     let off = position(a, 3)?;
     let f = InUse::get(a.fd(0))?;
-    was_read(f.read_at(&mut IoBuf::user(a.u64(1), a.u64(2))?, off))
+    was_read(f.read_at(&mut IoBuf::user(a.u64(1), a.u64(2), Way::Into)?, off))
 }
 
 pub fn pwrite64(a: &Args) -> Result<i64> {
     let off = position(a, 3)?;
     let f = InUse::get(a.fd(0))?;
-    do_write_at(&f, &mut IoBuf::user(a.u64(1), a.u64(2))?, off)
+    do_write_at(&f, &mut IoBuf::user(a.u64(1), a.u64(2), Way::OutOf)?, off)
 }
 
 pub fn readv(a: &Args) -> Result<i64> {
     let f = InUse::get(a.fd(0))?;
-    was_read(f.read(&mut IoBuf::user_vec(a.u64(1), a.u64(2))?))
+    was_read(f.read(&mut IoBuf::user_vec(a.u64(1), a.u64(2), Way::Into)?))
 }
 
 pub fn writev(a: &Args) -> Result<i64> {
     let f = InUse::get(a.fd(0))?;
-    do_write(&f, &mut IoBuf::user_vec(a.u64(1), a.u64(2))?)
+    do_write(&f, &mut IoBuf::user_vec(a.u64(1), a.u64(2), Way::OutOf)?)
 }
 
 pub fn preadv(a: &Args) -> Result<i64> {
     let off = position(a, 3)?;
     let f = file(a.fd(0))?;
-    was_read(f.read_at(&mut IoBuf::user_vec(a.u64(1), a.u64(2))?, off))
+    was_read(f.read_at(&mut IoBuf::user_vec(a.u64(1), a.u64(2), Way::Into)?, off))
 }
 
 pub fn pwritev(a: &Args) -> Result<i64> {
     let off = position(a, 3)?;
     let f = file(a.fd(0))?;
-    do_write_at(&f, &mut IoBuf::user_vec(a.u64(1), a.u64(2))?, off)
+    do_write_at(&f, &mut IoBuf::user_vec(a.u64(1), a.u64(2), Way::OutOf)?, off)
 }
 
 /// RWF_HIPRI, RWF_DSYNC, RWF_SYNC are hints here; RWF_NOWAIT and RWF_APPEND would change the meaning.
@@ -373,7 +373,8 @@ pub fn vmsplice(a: &Args) -> Result<i64> {
     if f.ops().peek(&f, 0).is_none() {
         return Err(Errno::EBADF);
     }
-    let mut buf = IoBuf::user_vec(a.u64(1), a.u64(2))?;
+    let way = if f.writable() { Way::OutOf } else { Way::Into };
+    let mut buf = IoBuf::user_vec(a.u64(1), a.u64(2), way)?;
     if f.writable() { written(f.write(&mut buf)) } else { Ok(f.read(&mut buf)? as i64) }
 }
 

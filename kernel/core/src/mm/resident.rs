@@ -39,7 +39,7 @@ pub struct PageState {
 
 fn is_own(v: &Vma) -> bool {
     let private = v.flags & flag::TYPE == flag::PRIVATE;
-    private && (v.mapping.is_none() || v.prot & flag::PROT_WRITE != 0 || v.flags & flag::ACCOUNT != 0)
+    private && (v.mapping.is_none() || v.prot & flag::PROT_WRITE != 0 || v.flags & (flag::ACCOUNT | flag::HELD) != 0)
 }
 
 /// What was found last.
@@ -146,12 +146,15 @@ impl Mm {
     /// The parts between `from` and `to` that may have pages in memory: what is not accessible has none, and may be terabytes.
     fn accessible(&self, from: u64, to: u64) -> (Vec<Used>, Sizes) {
         let s = self.space.lock();
-        let accessible = |(_, v): &(u64, &Vma)| v.prot != 0 && v.flags & flag::LAZY == 0 && !v.partial;
-        let part = |(start, v): (u64, &Vma)| {
+        let mut out = Vec::new();
+        for (start, v) in s.areas.iter().filter(|(_, v)| v.prot != 0 && v.flags & flag::LAZY == 0) {
             let (start, end) = (start.max(from), v.end.min(to));
-            (start < end).then_some(Used { start, end, own: is_own(v), pages: 0 })
-        };
-        (s.areas.iter().filter(accessible).filter_map(part).collect(), s.sizes())
+            if start < end {
+                let part = |(start, end)| Used { start, end, own: is_own(v), pages: 0 };
+                out.extend(s.areas.present(start, end).into_iter().map(part));
+            }
+        }
+        (out, s.sizes())
     }
 
     /// How many pages of `start..end` are in memory; `each` gets the address of each. By a thread of this space.

@@ -54,6 +54,18 @@ pub struct ShownArea {
 }
 
 impl ShownArea {
+    /// Private anonymous memory that differs only in how it is counted: of no interest to who reads.
+    fn continues_in(&self, next: &ShownArea) -> bool {
+        const COUNTING: u32 = flag::ACCOUNT | flag::HELD | flag::COW | flag::LAZY;
+        let like = |a: &ShownArea| (a.prot, a.flags & !COUNTING);
+        self.end == next.start
+            && like(self) == like(next)
+            && !self.is_shared()
+            && self.file.is_none()
+            && next.file.is_none()
+            && self.name == next.name
+    }
+
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.flags & flag::TYPE == flag::SHARED
@@ -86,7 +98,14 @@ impl Mm {
         for (start, v) in s.areas.iter() {
             let file = v.mapping.as_ref().map(|m| crate::vfs::file_dev_ino(&m.file));
             let name = name(start, v, &s.image);
-            out.push(ShownArea { start, end: v.end, prot: v.prot, flags: v.flags, offset: v.offset, file, name });
+            let area = ShownArea { start, end: v.end, prot: v.prot, flags: v.flags, offset: v.offset, file, name };
+            match out.last_mut() {
+                Some(last) if last.continues_in(&area) => {
+                    last.end = area.end;
+                    last.flags |= area.flags;
+                }
+                _ => out.push(area),
+            }
         }
         if vdso != 0 {
             let at = out.partition_point(|a| a.start < vdso);

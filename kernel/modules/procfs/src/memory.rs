@@ -203,7 +203,7 @@ fn flags(a: &ShownArea) -> String {
         (has(flag::GROWSDOWN), "gd"),
         (has(flag::LOCKED), "lo"),
         (has(flag::DONTFORK), "dc"),
-        (has(flag::ACCOUNT), "ac"),
+        (has(flag::ACCOUNT | flag::HELD), "ac"),
         (has(flag::NORESERVE), "nr"),
         (has(flag::WIPEONFORK), "wf"),
     ];

@@ -3,7 +3,7 @@
 use crate::args::Args;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core_::io::{IoBuf, MAX_PIECES};
+use core_::io::{IoBuf, MAX_PIECES, Way};
 use core_::mm::{Mm, errand};
 use core_::task::TREE;
 use core_::uaccess::UserPtr;
@@ -37,11 +37,11 @@ fn pieces(addr: u64, n: u64) -> Result<Vec<(u64, u64)>> {
 }
 
 /// Goes through the pieces with `copy`, which is given a place and how much to copy at most, and says how much it did.
-fn transfer(a: &Args, mut copy: impl FnMut(&Mm, &mut IoBuf, u64, usize) -> Result<usize>) -> Result<i64> {
+fn transfer(a: &Args, way: Way, mut copy: impl FnMut(&Mm, &mut IoBuf, u64, usize) -> Result<usize>) -> Result<i64> {
     if a.u64(5) != 0 {
         return Err(Errno::EINVAL);
     }
-    let mut local = IoBuf::user_vec(a.u64(1), a.u64(2))?;
+    let mut local = IoBuf::user_vec(a.u64(1), a.u64(2), way)?;
     let remote = pieces(a.u64(3), a.u64(4))?;
     if local.left() == 0 || remote.iter().all(|(_, len)| *len == 0) {
         return Ok(0);
@@ -75,11 +75,11 @@ fn transfer(a: &Args, mut copy: impl FnMut(&Mm, &mut IoBuf, u64, usize) -> Resul
 }
 
 pub fn process_vm_readv(a: &Args) -> Result<i64> {
-    transfer(a, |mm, local, at, n| local.put(&mm.peek(at, n)?))
+    transfer(a, Way::Into, |mm, local, at, n| local.put(&mm.peek(at, n)?))
 }
 
 pub fn process_vm_writev(a: &Args) -> Result<i64> {
-    transfer(a, |mm, local, at, n| {
+    transfer(a, Way::OutOf, |mm, local, at, n| {
         let mut bytes = alloc::vec![0; n];
         let n = local.take(&mut bytes)?;
         bytes.truncate(n);
