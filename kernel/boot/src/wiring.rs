@@ -196,11 +196,15 @@ impl ProcInfo for Processes {
     }
 
     fn switches(&self, p: &Process) -> (u64, u64) {
-        // The host tells a process of its own only.
+        // The host tells a process of its own only: of others' live threads there is how often they went to sleep.
         let mine = core_::current().process.pid == p.pid && host::cpu::scheduler().is_none();
-        let so_far = mine.then(|| host::process::getrusage(0).ok()).flatten();
-        let u = so_far.map_or_else(|| *p.usage.lock(), |words| Usage::from_words(&words));
-        (u.nvcsw, u.nivcsw)
+        if let Some(words) = mine.then(|| host::process::getrusage(0).ok()).flatten() {
+            let u = Usage::from_words(&words);
+            return (u.nvcsw, u.nivcsw);
+        }
+        let u = *p.usage.lock();
+        let sleeps: u64 = p.threads.lock().iter().map(|t| t.sleeps.load(Ordering::Relaxed)).sum();
+        (u.nvcsw + sleeps, u.nivcsw)
     }
 
     fn syscall(&self, t: &Thread) -> Vec<u8> {

@@ -84,7 +84,6 @@ pub fn process() -> Arc<Process> {
         did_exec: AtomicBool::new(false),
         dumpable: AtomicBool::new(true),
         subreaper: AtomicBool::new(false),
-        nice: AtomicU32::new(0),
         marks: Default::default(),
         io: Default::default(),
         origin: 0,

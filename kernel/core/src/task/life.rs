@@ -26,7 +26,6 @@ pub struct Template {
     pub spawn_id: u64,
     /// See [`Process::origin`].
     pub origin: u64,
-    pub nice: u32,
     /// The number that it must get; None: any.
     pub pid: Option<u32>,
 }
@@ -86,7 +85,6 @@ pub fn new_process(t: Template) -> Result<Arc<Process>> {
         did_exec: AtomicBool::new(false),
         dumpable: AtomicBool::new(true),
         subreaper: AtomicBool::new(false),
-        nice: AtomicU32::new(t.nice),
         marks: Marks::default(),
         io: IoCount::default(),
         origin: t.origin,
@@ -120,7 +118,6 @@ pub fn init_process() -> Result<Arc<Process>> {
         exit_signal: sig::CHLD,
         spawn_id: 0,
         origin: 0,
-        nice: 0,
         pid: None,
     })?;
     init.comm.lock()[..4].copy_from_slice(b"init");

@@ -241,7 +241,6 @@ pub struct Process {
     pub did_exec: AtomicBool,
     pub dumpable: AtomicBool,
     pub subreaper: AtomicBool,
-    pub nice: AtomicU32,
     pub marks: Marks,
     /// Of threads that have ended.
     pub io: IoCount,

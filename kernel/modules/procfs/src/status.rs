@@ -69,7 +69,7 @@ pub fn stat(who: &Who) -> Result<Vec<u8>> {
     let (utime, stime) = hooks().times(&p);
     let (own, children) = (*p.usage.lock(), *p.child_usage.lock());
     let threads = p.threads.lock().len().max(1);
-    let nice = p.nice.load(Ordering::Relaxed) as i32;
+    let nice = who.thread().map_or(0, |t| t.nice.load(Ordering::Relaxed));
     let start = p.start_ns.saturating_sub(procinfo::system(|s| s.boot_ns)) / 10_000_000;
     let mut m = hooks().mem(&p);
     if who.may_look().is_err() {

@@ -102,8 +102,8 @@ fn meminfo() -> Result<Vec<u8>> {
     Ok(out.into_bytes())
 }
 
-/// What all processes have used since boot, those that are gone included. Of the live ones page faults and switches are known
-/// as far as their threads have ended.
+/// What all processes have used since boot, those that are gone included. Of the live ones page faults are known as far as
+/// their threads have ended.
 fn used() -> Usage {
     let (all, mut sum) = {
         let tree = TREE.lock();
@@ -111,7 +111,8 @@ fn used() -> Usage {
     };
     for p in all {
         let (utime_us, stime_us) = hooks().times(&p);
-        sum.add(&Usage { utime_us, stime_us, ..*p.usage.lock() });
+        let (nvcsw, nivcsw) = hooks().switches(&p);
+        sum.add(&Usage { utime_us, stime_us, nvcsw, nivcsw, ..*p.usage.lock() });
     }
     sum
 }
@@ -141,7 +142,8 @@ fn stat() -> Result<Vec<u8>> {
     let used = used();
     let _ = write!(
         out,
-        "intr 0\nctxt {}\nbtime {}\nprocesses {}\nprocs_running {}\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
+        "intr {}\nctxt {}\nbtime {}\nprocesses {}\nprocs_running {}\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
+        counters::KICKS.get(),
         used.nvcsw + used.nivcsw,
         procinfo::system(|s| s.boot_time),
         counters::FORKS.get() + 1,
