@@ -56,6 +56,76 @@ def test_memory_is_the_machines(small):
     assert small.run(take, check=True).fault is None
 
 
+FORKS = """
+import ctypes, mmap, os, sys
+def fill(n, what=b'x'):
+    m = mmap.mmap(-1, n << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    rewrite(m, what)
+    return m
+def rewrite(m, what): m[:] = what * len(m)
+def child(f):
+    pid = os.fork()
+    if pid == 0:
+        f()
+        os._exit(0)
+    return pid
+def wait(pids): return [os.waitpid(p, 0)[1] for p in pids]
+r, w = os.pipe()
+def hold():
+    os.close(w)
+    os.read(r, 1)
+"""
+
+
+@pytest.mark.matrix
+def test_forked_children_count_what_they_write(small):
+    """Copies that nobody makes count for nothing: 15 children of 50 MB each would be six times what there is."""
+    script = (
+        FORKS
+        + """
+m = fill(50)
+pids = [child(lambda: (m.__setitem__(i << 12, 1), hold())) for i in range(15)]
+os.close(w)
+assert wait(pids) == [0] * 15
+rewrite(m, b'y')
+pids = [child(lambda: (m.__setitem__(i << 12, 1), fill(5))) for i in range(3)]
+assert wait(pids) == [0] * 3
+"""
+    )
+    assert small.run(["python3", "-c", script], check=True).fault is None
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        # Originals that only children have, again and again.
+        "m = fill(100)\nfor i in range(5): child(hold); rewrite(m, b'%d' % i)",
+        # What a parent leaves to its child, who leaves it to the next.
+        "def go(n):\n m = fill(100)\n if n: status = wait([child(lambda: go(n - 1))]); os._exit(status[0] != 0)\ngo(5)",
+        "ms = []\nfor i in range(5):\n ms.append(fill(100))\n p = os.fork()\n if p: os._exit(wait([p])[0] != 0)",
+        # Children who write all that they have.
+        "m = fill(60)\npids = [child(lambda: (rewrite(m, b'z'), hold())) for i in range(15)]\nos.close(w)\nif any(wait(pids)): sys.exit(1)",
+        # Bits that mmap(2) gives no meaning, and the guest kernel does.
+        "m = [mmap.mmap(-1, 100 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 1 << 30) for i in range(5)]",
+    ],
+)
+def test_forks_do_not_evade_the_limit(small, script):
+    done = small.run(["python3", "-c", FORKS + script])
+    assert done.returncode != 0 and done.fault == "oom", done
+    assert small.run(["python3", "-c", "x = bytearray(200 << 20)"], check=True).fault is None
+
+
+@pytest.mark.matrix
+def test_sparse_file_fills_disk(small):
+    """Mapping holes takes nothing; touching more of them than the machine has is SIGBUS, and it comes back."""
+    fill = "import mmap, os; f = os.memfd_create('f'); os.ftruncate(f, 1 << 40); m = mmap.mmap(f, 1 << 40)"
+    touch = "\nfor i in range(%d << 20, 1 << 40, 1 << 36 if %d else 4096): m[i] = 1"
+    assert small.run(["python3", "-c", fill + touch % (0, 1)], check=True).fault is None
+    done = small.run(["python3", "-c", fill + touch % (1, 0)])
+    assert done.returncode == -7
+    assert small.run(["python3", "-c", fill + touch % (0, 1)], check=True).fault is None
+
+
 @pytest.mark.matrix
 def test_processes_used_up(small):
     done = small.run(["python3", "-c", THREADS])

@@ -144,7 +144,6 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), SpawnFailure> {
         exit_signal: sig::CHLD,
         spawn_id: u64::from(id),
         origin: u64::from(id),
-        nice: 0,
     })
     .map_err(|e| (e, format!("{name}: the machine's limit of {} processes is reached", boot.pids_max)))?;
     let undo = |p: &Arc<Process>| syscalls::process::exit::forget(p);

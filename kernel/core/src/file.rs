@@ -144,9 +144,9 @@ pub trait FileOps: Send + Sync + Any {
         Err(Errno::ENOTTY)
     }
 
-    /// What of `[off, off+len)` (page-aligned) is mappable now, in order, without overlaps. With
-    /// `MapKind::SharedWrite`, or where the file keeps its pages in RAM, holes inside the file are given memory. Parts
-    /// beyond the end of the file's last page are left out.
+    /// What of `[off, off+len)` (page-aligned) is mappable now, in order, without overlaps. Where the file keeps its pages in
+    /// RAM, holes inside it are given memory, unless there is too little or they are large: those are asked for again, a small
+    /// range (of a page at last) at a time, when they are touched. Parts beyond the end of the file's last page are left out.
     fn map_extents(&self, file: &File, off: u64, len: u64, kind: MapKind) -> Result<Vec<Extent>> {
         Err(Errno::ENODEV)
     }

@@ -17,6 +17,13 @@ enum Pieces<'a> {
     Out(&'a mut [u8]),
 }
 
+/// Which way a transfer goes, as the application's memory sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    Into,
+    OutOf,
+}
+
 /// A transfer in progress: a list of memory pieces and how far it has come. The same type serves as destination
 /// (`put`) and as source (`take`).
 pub struct IoBuf<'a> {
@@ -27,11 +34,11 @@ pub struct IoBuf<'a> {
 }
 
 impl<'a> IoBuf<'a> {
-    /// Application memory `[addr, addr+len)`; `len` is cut to [`MAX_COUNT`].
+    /// Application memory `[addr, addr+len)`, to be written to or read from; `len` is cut to [`MAX_COUNT`].
     ///
     /// # Errors
     /// `EFAULT` for a range that is not an application's; `EINVAL` for a length above `i64::MAX`.
-    pub fn user(addr: u64, len: u64) -> Result<IoBuf<'a>> {
+    pub fn user(addr: u64, len: u64, way: Way) -> Result<IoBuf<'a>> {
         if len > i64::MAX as u64 {
             return Err(Errno::EINVAL);
         }
@@ -39,7 +46,7 @@ impl<'a> IoBuf<'a> {
         if !abi::layout::user_range_ok(addr, len) {
             return Err(Errno::EFAULT);
         }
-        crate::limits::open_lazy(addr, len);
+        crate::limits::open_lazy(addr, len, way == Way::Into);
         Ok(IoBuf { pieces: Pieces::One(IoVec { base: addr, len }), done: 0, total: len as usize })
     }
 
@@ -47,7 +54,7 @@ impl<'a> IoBuf<'a> {
     ///
     /// # Errors
     /// `EINVAL` for too many or too long pieces, `EFAULT`.
-    pub fn user_vec(addr: u64, n: u64) -> Result<IoBuf<'a>> {
+    pub fn user_vec(addr: u64, n: u64, way: Way) -> Result<IoBuf<'a>> {
         if n > MAX_PIECES as u64 {
             return Err(Errno::EINVAL);
         }
@@ -64,7 +71,7 @@ impl<'a> IoBuf<'a> {
             len = len.min(MAX_COUNT - total);
             total += len;
             if len > 0 {
-                crate::limits::open_lazy(base, len);
+                crate::limits::open_lazy(base, len, way == Way::Into);
                 v.push(IoVec { base, len });
             }
         }

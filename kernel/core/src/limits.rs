@@ -2,7 +2,6 @@
 
 use crate::Mutex;
 use alloc::collections::BTreeMap;
-use core::sync::atomic::Ordering;
 
 /// A refusal; the numbers are EXITED's (docs/reference/control-protocol.md).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,15 +28,12 @@ pub fn take(origin: u64) -> Option<Refused> {
     NOTED.lock().remove(&origin)
 }
 
-/// True once an address space has had an area that is charged as it is touched: only then is anything looked up.
-pub(crate) static LAZY: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
-
-/// Charges and opens what of `[addr, addr+len)` waits for its first touch, before the guest kernel touches it itself. True
-/// where something was opened: a copy that failed can be tried again.
-pub fn open_lazy(addr: u64, len: u64) -> bool {
-    if !LAZY.load(Ordering::Relaxed) || len == 0 {
+/// Charges and opens what of `[addr, addr+len)` waits for its first touch, or for its first write where this is to be one, before
+/// the guest kernel touches it itself. True where something was opened: a copy that failed can be tried again.
+pub fn open_lazy(addr: u64, len: u64, write: bool) -> bool {
+    if !crate::mm::something_waits() || len == 0 {
         return false;
     }
     let mm = crate::current().process.mm.lock().clone();
-    mm.is_some_and(|mm| mm.open_lazy(addr, len))
+    mm.is_some_and(|mm| mm.open_lazy(addr, len, write))
 }

@@ -46,9 +46,9 @@ pub fn consider(me: &Thread, rip: u64) {
     let plain = v.flags & flag::TYPE == flag::PRIVATE
         && v.prot == flag::PROT_READ | flag::PROT_EXEC
         && !v.patched
-        && !v.partial
+        && !s.areas.lacks(start, v.end)
         // Written to since it was mapped: the copy would be another text.
-        && v.flags & flag::ACCOUNT == 0;
+        && v.flags & (flag::ACCOUNT | flag::HELD) == 0;
     let Some(m) = v.mapping.as_ref().filter(|_| plain) else { return };
     let Some(file) = m.file.ops().text_identity(&m.file) else { return };
     let key = Key { file, offset: v.offset, start, len: v.end - start };

@@ -32,6 +32,7 @@ pub fn work(me: &'static Thread) {
         let mm = me.process.mm.lock().clone();
         if let Some(mm) = mm {
             mm.apply_cuts();
+            mm.run_errands();
         }
         if me.process.is_stopped() {
             wait_stopped(me);
@@ -151,7 +152,7 @@ fn wait_stopped(me: &Thread) {
             *me.process.state.lock() = State::Running;
             break;
         }
-        me.parker.park(None);
+        me.park(None);
     }
     me.work.store(true, Ordering::SeqCst);
 }
@@ -186,6 +187,8 @@ fn handle(me: &'static Thread, info: &SigInfo, action: &Action) -> bool {
         switch_to: switch.then(|| alt.sp + alt.size),
         fault,
     };
+    let (low, len) = frame::room(c, delivery.switch_to);
+    core_::limits::open_lazy(low, len, true);
     // Linux insists on a restorer on x86-64: without one there is no way back.
     if action.flags & Action::RESTORER == 0 || frame::push(c, &delivery).is_err() {
         if info.signo == sig::SEGV {

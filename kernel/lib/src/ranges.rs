@@ -1,9 +1,9 @@
-//! Sets of numbers kept as ranges: free frames.
+//! Sets of numbers kept as ranges: free frames, addresses without pages.
 
 use alloc::collections::BTreeMap;
 
 /// A set of `u64` as disjoint, non-adjacent ranges.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct RangeSet {
     /// start → length
     map: BTreeMap<u64, u64>,
@@ -81,6 +81,26 @@ impl RangeSet {
         Some((s, l))
     }
 
+    /// The range that contains `at`, as start and length.
+    #[must_use]
+    pub fn around(&self, at: u64) -> Option<(u64, u64)> {
+        self.map.range(..=at).next_back().filter(|(s, l)| at < **s + **l).map(|(s, l)| (*s, *l))
+    }
+
+    /// What of `start..end` is in the set, as ranges (start, end) in order.
+    pub fn within(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let first = self.around(start).map_or(start, |(s, _)| s);
+        self.map.range(first..end.max(first)).map(move |(s, l)| ((*s).max(start), (*s + *l).min(end)))
+    }
+
+    /// Takes what of `start..end` is in the set out of it.
+    pub fn remove(&mut self, start: u64, end: u64) {
+        while let Some((s, e)) = { self.within(start, end).next() } {
+            let (at, len) = self.around(s).unwrap_or((s, e - s));
+            self.cut(at, len, s, e - s);
+        }
+    }
+
     fn cut(&mut self, s: u64, l: u64, at: u64, n: u64) {
         self.map.remove(&s);
         if at > s {
@@ -96,6 +116,7 @@ impl RangeSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     #[test]
     fn merges_neighbours() {
@@ -118,5 +139,22 @@ mod tests {
         assert_eq!(r.total(), 35);
         assert_eq!(r.pop(), Some((60, 35)));
         assert_eq!(r.total(), 0);
+    }
+
+    #[test]
+    fn removes_what_there_is() {
+        let mut r = RangeSet::new();
+        r.insert(10, 10);
+        r.insert(30, 10);
+        r.insert(50, 10);
+        assert_eq!(r.around(9), None);
+        assert_eq!(r.around(19), Some((10, 10)));
+        assert_eq!(r.within(15, 52).collect::<Vec<_>>(), [(15, 20), (30, 40), (50, 52)]);
+        assert_eq!(r.within(20, 30).count(), 0);
+        r.remove(15, 52);
+        assert_eq!(r.within(0, 100).collect::<Vec<_>>(), [(10, 15), (52, 60)]);
+        assert_eq!(r.total(), 13);
+        r.remove(11, 12);
+        assert_eq!(r.within(0, 100).collect::<Vec<_>>(), [(10, 11), (12, 15), (52, 60)]);
     }
 }

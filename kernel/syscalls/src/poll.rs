@@ -92,7 +92,7 @@ fn wait_ready(watches: &[Watch], got: &mut [Events], limit: Limit) -> Result<usi
         if me.interrupted(Interrupt::Signal) {
             return Err(Errno::EINTR);
         }
-        let in_time = me.parker.park(limit.deadline);
+        let in_time = me.park(limit.deadline);
         n = look(got, None);
         if !in_time {
             break;
@@ -252,7 +252,7 @@ fn wait_select(watches: &[Watch], got: &mut [Events], limit: Limit) -> Result<us
         }
         current().check_signals().map_err(|_| Errno::EINTR)?;
         // Such a file can not be waited for without being woken at once; look again after a moment.
-        current().parker.park(Some(host::time::monotonic_ns() + 10_000_000));
+        current().park(Some(host::time::monotonic_ns() + 10_000_000));
     }
 }
 

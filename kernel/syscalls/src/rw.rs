@@ -5,13 +5,30 @@ use crate::path::file;
 use alloc::sync::Arc;
 use core_::fd::InUse;
 use core_::file::File;
-use core_::io::{IoBuf, MAX_COUNT};
+use core_::io::{IoBuf, MAX_COUNT, Way};
 use core_::signal::{SigInfo, send_process, sig};
 use core_::vfs::{drop_privileges_on_write, kind};
 use core_::{Errno, Result, current};
 
-fn written(r: Result<usize>) -> Result<i64> {
+/// What a call that reads returns, counted for /proc/PID/io.
+fn was_read(r: Result<usize>) -> Result<i64> {
+    let n = r.as_ref().map_or(0, |n| *n);
+    current().io.read(n);
     r.map(|n| n as i64)
+}
+
+fn written(r: Result<usize>) -> Result<i64> {
+    let n = r.as_ref().map_or(0, |n| *n);
+    current().io.wrote(n);
+    r.map(|n| n as i64)
+}
+
+/// Counts a copy of `n` bytes as one call that reads and one that writes.
+fn copied(n: i64) -> i64 {
+    let io = &current().io;
+    io.read(n as usize);
+    io.wrote(n as usize);
+    n
 }
 
 /// RLIMIT_FSIZE: cuts the transfer at the limit, or refuses it with SIGXFSZ.
@@ -48,12 +65,12 @@ fn do_write_at(f: &Arc<File>, src: &mut IoBuf, off: u64) -> Result<i64> {
 
 pub fn read(a: &Args) -> Result<i64> {
     let f = InUse::get(a.fd(0))?;
-    Ok(f.read(&mut IoBuf::user(a.u64(1), a.u64(2))?)? as i64)
+    was_read(f.read(&mut IoBuf::user(a.u64(1), a.u64(2), Way::Into)?))
 }
 
 pub fn write(a: &Args) -> Result<i64> {
     let f = InUse::get(a.fd(0))?;
-    do_write(&f, &mut IoBuf::user(a.u64(1), a.u64(2))?)
+    do_write(&f, &mut IoBuf::user(a.u64(1), a.u64(2), Way::OutOf)?)
 }
 
 fn position(a: &Args, i: usize) -> Result<u64> {
@@ -63,35 +80,35 @@ fn position(a: &Args, i: usize) -> Result<u64> {
 pub fn pread64(a: &Args) -> Result<i64> {
     let off = position(a, 3)?;
     let f = InUse::get(a.fd(0))?;
-    Ok(f.read_at(&mut IoBuf::user(a.u64(1), a.u64(2))?, off)? as i64)
+    was_read(f.read_at(&mut IoBuf::user(a.u64(1), a.u64(2), Way::Into)?, off))
 }
 
 pub fn pwrite64(a: &Args) -> Result<i64> {
     let off = position(a, 3)?;
     let f = InUse::get(a.fd(0))?;
-    do_write_at(&f, &mut IoBuf::user(a.u64(1), a.u64(2))?, off)
+    do_write_at(&f, &mut IoBuf::user(a.u64(1), a.u64(2), Way::OutOf)?, off)
 }
 
 pub fn readv(a: &Args) -> Result<i64> {
     let f = InUse::get(a.fd(0))?;
-    Ok(f.read(&mut IoBuf::user_vec(a.u64(1), a.u64(2))?)? as i64)
+    was_read(f.read(&mut IoBuf::user_vec(a.u64(1), a.u64(2), Way::Into)?))
 }
 
 pub fn writev(a: &Args) -> Result<i64> {
     let f = InUse::get(a.fd(0))?;
-    do_write(&f, &mut IoBuf::user_vec(a.u64(1), a.u64(2))?)
+    do_write(&f, &mut IoBuf::user_vec(a.u64(1), a.u64(2), Way::OutOf)?)
 }
 
 pub fn preadv(a: &Args) -> Result<i64> {
     let off = position(a, 3)?;
     let f = file(a.fd(0))?;
-    Ok(f.read_at(&mut IoBuf::user_vec(a.u64(1), a.u64(2))?, off)? as i64)
+    was_read(f.read_at(&mut IoBuf::user_vec(a.u64(1), a.u64(2), Way::Into)?, off))
 }
 
 pub fn pwritev(a: &Args) -> Result<i64> {
     let off = position(a, 3)?;
     let f = file(a.fd(0))?;
-    do_write_at(&f, &mut IoBuf::user_vec(a.u64(1), a.u64(2))?, off)
+    do_write_at(&f, &mut IoBuf::user_vec(a.u64(1), a.u64(2), Way::OutOf)?, off)
 }
 
 /// RWF_HIPRI, RWF_DSYNC, RWF_SYNC are hints here; RWF_NOWAIT and RWF_APPEND would change the meaning.
@@ -247,7 +264,7 @@ pub fn sendfile(a: &Args) -> Result<i64> {
     if to.file.appending() {
         return Err(Errno::EINVAL);
     }
-    let n = copy(&mut from, &mut to, a.u64(3))?;
+    let n = copied(copy(&mut from, &mut to, a.u64(3))?);
     from.store()?;
     Ok(n)
 }
@@ -275,7 +292,7 @@ pub fn copy_file_range(a: &Args) -> Result<i64> {
             return Err(Errno::EINVAL);
         }
     }
-    let n = copy(&mut from, &mut to, a.u64(4))?;
+    let n = copied(copy(&mut from, &mut to, a.u64(4))?);
     from.store()?;
     to.store()?;
     Ok(n)
@@ -356,7 +373,8 @@ pub fn vmsplice(a: &Args) -> Result<i64> {
     if f.ops().peek(&f, 0).is_none() {
         return Err(Errno::EBADF);
     }
-    let mut buf = IoBuf::user_vec(a.u64(1), a.u64(2))?;
+    let way = if f.writable() { Way::OutOf } else { Way::Into };
+    let mut buf = IoBuf::user_vec(a.u64(1), a.u64(2), way)?;
     if f.writable() { written(f.write(&mut buf)) } else { Ok(f.read(&mut buf)? as i64) }
 }
 

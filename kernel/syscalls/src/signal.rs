@@ -107,7 +107,7 @@ pub fn pause(_: &Args) -> Result<i64> {
 fn pause_until_signal() -> Result<i64> {
     let me = current();
     while !me.interrupted(Interrupt::Signal) {
-        me.parker.park(None);
+        me.park(None);
     }
     Err(Errno::ERESTARTNOHAND)
 }
@@ -135,7 +135,7 @@ pub fn rt_sigtimedwait(a: &Args) -> Result<i64> {
         if me.interrupted(Interrupt::Signal) {
             break Err(Errno::EINTR);
         }
-        if !me.parker.park(deadline) {
+        if !me.park(deadline) {
             break take().ok_or(Errno::EAGAIN);
         }
     };

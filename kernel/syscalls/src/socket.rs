@@ -6,7 +6,7 @@ use crate::pipe::install_pair;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core_::file::{File, oflag};
-use core_::io::IoBuf;
+use core_::io::{IoBuf, Way};
 use core_::net::{self, SendExtra, Shutdown, SocketFile, msg};
 use core_::time::from_timespec;
 use core_::uaccess::{UserPtr, read_bytes, write_bytes};
@@ -169,7 +169,7 @@ pub fn getsockopt(a: &Args) -> Result<i64> {
 
 pub fn sendto(a: &Args) -> Result<i64> {
     let f = get(a.fd(0))?;
-    let mut src = IoBuf::user(a.u64(1), a.u64(2))?;
+    let mut src = IoBuf::user(a.u64(1), a.u64(2), Way::OutOf)?;
     let to = if a.u64(4) != 0 { Some(read_addr(a.u64(4), a.u64(5))?) } else { None };
     let extra = SendExtra { flags: a.u32(3), to, control: Vec::new() };
     net::of(&f)?.socket.send(&f, &mut src, extra).map(|n| n as i64)
@@ -177,7 +177,7 @@ pub fn sendto(a: &Args) -> Result<i64> {
 
 pub fn recvfrom(a: &Args) -> Result<i64> {
     let f = get(a.fd(0))?;
-    let mut dst = IoBuf::user(a.u64(1), a.u64(2))?;
+    let mut dst = IoBuf::user(a.u64(1), a.u64(2), Way::Into)?;
     let (n, extra) = net::of(&f)?.socket.recv(&f, &mut dst, a.u32(3))?;
     if a.u64(4) != 0 {
         write_addr(a.u64(4), a.ptr(5), extra.from.as_deref().unwrap_or_default())?;
@@ -193,7 +193,7 @@ fn send_message(f: &Arc<File>, at: UserPtr<MsgHdr>, flags: u32) -> Result<i64> {
     if m[3] > 1024 {
         return Err(Errno::EMSGSIZE);
     }
-    let mut src = IoBuf::user_vec(m[2], m[3])?;
+    let mut src = IoBuf::user_vec(m[2], m[3], Way::OutOf)?;
     let namelen = m[1] as u32 as i32;
     if namelen < 0 {
         return Err(Errno::EINVAL);
@@ -208,7 +208,7 @@ fn recv_message(f: &Arc<File>, at: UserPtr<MsgHdr>, flags: u32) -> Result<i64> {
     if m[3] > 1024 {
         return Err(Errno::EMSGSIZE);
     }
-    let mut dst = IoBuf::user_vec(m[2], m[3])?;
+    let mut dst = IoBuf::user_vec(m[2], m[3], Way::Into)?;
     let (n, extra) = net::of(f)?.socket.recv(f, &mut dst, flags)?;
     if m[0] != 0 {
         // The length is the low half of the second word.

@@ -38,6 +38,21 @@ pub struct Delivery<'a> {
     pub fault: (u64, u64, u64),
 }
 
+/// Where a frame will be, from below its stack's top on.
+fn place(c: &Context, switch_to: Option<u64>) -> (u64, u64, u64) {
+    // The red zone of the interrupted function stays untouched (System V ABI).
+    let top = switch_to.unwrap_or(c.regs.rsp.wrapping_sub(128));
+    let fp = top.wrapping_sub(cpu::xsize() as u64 + 4) & !63;
+    (top, fp, (fp.wrapping_sub(SIZE as u64) & !15).wrapping_sub(8))
+}
+
+/// The memory that [`push`] is going to write: address and length.
+#[must_use]
+pub fn room(c: &Context, switch_to: Option<u64>) -> (u64, u64) {
+    let (top, _, at) = place(c, switch_to);
+    (at, top.wrapping_sub(at))
+}
+
 /// Pushes a frame and points the context at the handler.
 ///
 /// # Errors
@@ -45,10 +60,7 @@ pub struct Delivery<'a> {
 pub fn push(c: &mut Context, d: &Delivery) -> Result<()> {
     cpu::make_full(c);
     let xsize = cpu::xsize();
-    // The red zone of the interrupted function stays untouched (System V ABI).
-    let top = d.switch_to.unwrap_or(c.regs.rsp.wrapping_sub(128));
-    let fp = top.wrapping_sub(xsize as u64 + 4) & !63;
-    let at = (fp.wrapping_sub(SIZE as u64) & !15).wrapping_sub(8);
+    let (_, fp, at) = place(c, d.switch_to);
 
     let mut f = [0u8; SIZE];
     let mut put = |off: usize, v: u64| f[off..off + 8].copy_from_slice(&v.to_le_bytes());

@@ -1,13 +1,15 @@
 //! The tree of areas: pure bookkeeping.
 
+use super::held::Shares;
 use super::spaces::remap::SharedPages;
-use super::{COMMITTED, flag};
+use super::{COMMITTED, WAITING, flag};
 use crate::file::File;
 use crate::{Errno, Result};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
+use lib::ranges::RangeSet;
 
 /// A file that is mapped somewhere: tells the file when the last area over it is gone.
 pub struct Mapping {
@@ -38,8 +40,6 @@ pub struct Vma {
     pub mapping: Option<Arc<Mapping>>,
     /// Offset in the file of the area's start.
     pub offset: u64,
-    /// Pages of the file were missing when it was mapped: they come with the first touch.
-    pub partial: bool,
     /// The pages are a patched copy of the file's text (`crate::text`).
     pub patched: bool,
     /// Pages of shared anonymous memory, under `remap` spaces.
@@ -58,6 +58,12 @@ impl Vma {
             && self.flags & flag::GROWSDOWN == 0
     }
 
+    /// The protection that the host is to have for an area that has `prot`.
+    #[must_use]
+    pub(super) fn host_prot(&self, prot: u32) -> u32 {
+        if self.flags & flag::COW != 0 { prot & !flag::PROT_WRITE } else { prot }
+    }
+
     /// The part of this area that starts at `at`, which lies in it (its own start is `start`).
     fn tail(&self, start: u64, at: u64) -> Vma {
         Vma {
@@ -70,7 +76,7 @@ impl Vma {
 /// True where an area's pages are or may become memory that nothing else bounds: the RAM file bounds tmpfs and memfds.
 /// MAP_NORESERVE makes no difference to that: whoever asked so may fill it all the same; but see `flag::LAZY`.
 pub(super) fn accountable(prot: u32, flags: u32) -> bool {
-    if flags & (flag::EXEMPT | flag::LAZY) != 0 {
+    if flags & (flag::EXEMPT | flag::LAZY | flag::HELD) != 0 {
         return false;
     }
     prot & flag::PROT_WRITE != 0 && (flags & flag::TYPE == flag::PRIVATE || flags & flag::ANONYMOUS != 0)
@@ -82,6 +88,10 @@ pub struct Area {
     tree: BTreeMap<u64, Vma>,
     total: u64,
     charged: u64,
+    /// Where pages of files are not mapped on the host: holes of large mappings, which get memory when they are touched, and
+    /// what lies beyond the file's end, which may grow. The host has place holders there, which nobody may access.
+    missing: RangeSet,
+    pub(super) shares: Shares,
     /// Nothing free is known above this address: where [`Area::gap`] goes on. 0: not known.
     cursor: u64,
 }
@@ -89,13 +99,22 @@ pub struct Area {
 impl Clone for Area {
     fn clone(&self) -> Area {
         COMMITTED.fetch_add(self.charged, Ordering::Relaxed);
-        Area { tree: self.tree.clone(), total: self.total, charged: self.charged, cursor: self.cursor }
+        WAITING.fetch_add(u64::from(self.waits()), Ordering::Relaxed);
+        Area {
+            tree: self.tree.clone(),
+            total: self.total,
+            charged: self.charged,
+            missing: self.missing.clone(),
+            shares: self.shares.clone(),
+            cursor: self.cursor,
+        }
     }
 }
 
 impl Drop for Area {
     fn drop(&mut self) {
         COMMITTED.fetch_sub(self.charged, Ordering::Relaxed);
+        WAITING.fetch_sub(u64::from(self.waits()), Ordering::Relaxed);
     }
 }
 
@@ -105,10 +124,40 @@ impl Area {
         self.total
     }
 
-    /// Committed bytes.
+    /// Committed bytes, but for those that others have a part in ([`Shares`]).
     #[must_use]
     pub fn charged(&self) -> u64 {
         self.charged
+    }
+
+    /// Bytes of areas that are committed by somebody (RLIMIT_DATA).
+    #[must_use]
+    pub fn accounted(&self) -> u64 {
+        self.charged + self.shares.bytes
+    }
+
+    /// Something may wait for its first touch.
+    pub(super) fn waits(&self) -> bool {
+        self.missing.total() > 0 || self.shares.protected
+    }
+
+    pub(super) fn get_mut(&mut self, start: u64) -> Option<&mut Vma> {
+        self.tree.get_mut(&start)
+    }
+
+    /// `bytes` are not this space's to give back any more.
+    pub(super) fn uncount(&mut self, bytes: u64) {
+        self.charged -= bytes;
+    }
+
+    /// What is held is counted as the space's own.
+    pub(super) fn count_held(&mut self) {
+        for v in self.tree.values_mut().filter(|v| v.flags & flag::HELD != 0) {
+            v.flags = v.flags & !flag::HELD | flag::ACCOUNT;
+        }
+        let bytes = core::mem::take(&mut self.shares.bytes);
+        self.charged += bytes;
+        COMMITTED.fetch_add(bytes, Ordering::Relaxed);
     }
 
     #[must_use]
@@ -209,6 +258,7 @@ impl Area {
     /// Takes everything out of `[start, end)`, splitting areas at its ends.
     pub fn remove(&mut self, start: u64, end: u64) {
         self.cursor = self.cursor.max(end);
+        self.set_found(start, end);
         self.split(start);
         self.split(end);
         while let Some((k, _)) = self.tree.range(start..end).next() {
@@ -218,6 +268,9 @@ impl Area {
                 if v.flags & flag::ACCOUNT != 0 {
                     self.charged -= v.end - k;
                     COMMITTED.fetch_sub(v.end - k, Ordering::Relaxed);
+                }
+                if v.flags & flag::HELD != 0 {
+                    self.shares.bytes -= v.end - k;
                 }
             }
         }
@@ -242,6 +295,9 @@ impl Area {
         self.total += vma.end - start;
         if accountable(vma.prot, vma.flags) {
             vma.flags |= flag::ACCOUNT;
+        }
+        if vma.flags & flag::HELD != 0 {
+            self.shares.bytes += vma.end - start;
         }
         if vma.flags & flag::ACCOUNT != 0 {
             self.charged += vma.end - start;
@@ -273,22 +329,75 @@ impl Area {
         }
     }
 
-    /// The lazy area at `addr` from `start` to `end`, which lie in it, becomes an ordinary one.
-    pub fn open_lazy(&mut self, start: u64, end: u64) {
-        let Some((at, v)) = self.find(start) else { return };
-        let mut v = v.tail(at, start);
-        v.flags &= !flag::LAZY;
-        v.end = end;
-        self.insert(start, v);
+    /// What waits for its first touch in `[start, end)`, or for its first write, does not any more, and is counted.
+    pub(super) fn open(&mut self, start: u64, end: u64) {
+        self.split(start);
+        self.split(end);
+        for (s, v) in self.tree.range_mut(start..end) {
+            if v.flags & flag::HELD != 0 {
+                self.shares.bytes -= v.end - s;
+            }
+            v.flags &= !(flag::LAZY | flag::COW | flag::HELD);
+            if v.flags & flag::ACCOUNT == 0 && accountable(v.prot, v.flags) {
+                v.flags |= flag::ACCOUNT;
+                self.charged += v.end - s;
+                COMMITTED.fetch_add(v.end - s, Ordering::Relaxed);
+            }
+        }
+        self.join_all(start, end);
     }
 
-    /// Pages of the area that contains `at` are missing: they come with the first touch, if the file has them then.
-    pub fn set_partial(&mut self, at: u64) {
-        if let Some((start, _)) = self.find(at)
-            && let Some(v) = self.tree.get_mut(&start)
-        {
-            v.partial = true;
+    /// What of `[start, end)` has pages of files missing: see [`Area::missing`].
+    pub fn missing(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.missing.within(start, end)
+    }
+
+    /// The missing range that contains `at`.
+    #[must_use]
+    pub(super) fn missing_around(&self, at: u64) -> Option<(u64, u64)> {
+        self.missing.around(at).map(|(s, l)| (s, s + l))
+    }
+
+    /// Whether pages of files are missing somewhere in `[start, end)`.
+    #[must_use]
+    pub fn lacks(&self, start: u64, end: u64) -> bool {
+        self.missing(start, end).next().is_some()
+    }
+
+    /// What of `[start, end)` is mapped on the host, as far as pages of files go.
+    #[must_use]
+    pub(super) fn present(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
+        let mut out = Vec::new();
+        let mut at = start;
+        for (from, to) in self.missing(start, end) {
+            if at < from {
+                out.push((at, from));
+            }
+            at = to;
         }
+        if at < end {
+            out.push((at, end));
+        }
+        out
+    }
+
+    /// The pages of `[start, end)` are missing now.
+    pub(super) fn set_missing(&mut self, start: u64, end: u64) {
+        if start >= end {
+            return;
+        }
+        self.set_found(start, end);
+        WAITING.fetch_add(u64::from(!self.waits()), Ordering::Relaxed);
+        self.missing.insert(start, end - start);
+    }
+
+    /// They are not, or are nobody's any more.
+    pub(super) fn set_found(&mut self, start: u64, end: u64) {
+        if self.missing.total() == 0 {
+            return;
+        }
+        self.missing.remove(start, end);
+        WAITING.fetch_sub(u64::from(!self.waits()), Ordering::Relaxed);
     }
 
     /// Sets or clears a flag on all that is in `[start, end)`.

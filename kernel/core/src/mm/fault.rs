@@ -1,9 +1,10 @@
 //! Faults that the host could not resolve: pages that come with the first touch, and real errors.
 
+use super::spaces::map_file;
 use super::{Mm, Space, flag, spaces};
 use crate::signal::{code, sig};
 use crate::{Errno, Result};
-use abi::layout;
+use abi::layout::{self, PAGE};
 
 /// What a fault comes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,39 +17,99 @@ pub enum FaultResult {
 
 /// What a touch of a lazy area opens and charges: enough that a program which fills it does not fault all the time.
 const CHUNK: u64 = 2 << 20;
+/// The same for a write to what forked processes have in common: a child often writes a little here and there.
+const COPY: u64 = 256 << 10;
 /// The most that is opened ahead for the guest kernel's own access; a longer transfer is a short one.
 const AHEAD: u64 = 64 << 20;
+/// What comes with the first touch of a file's hole: as much as Linux maps around a fault. As long as a program goes on where the
+/// last piece ended, each is twice as large, up to `CHUNK`.
+const AROUND: u64 = 64 << 10;
 
 impl Space {
-    /// Charges the chunk around `addr`, as far as it is lazy and of the same area, and makes it accessible; its end.
-    pub(super) fn open_chunk(&mut self, addr: u64) -> Result<u64> {
-        let (start, v) = self.areas.find(addr).ok_or(Errno::EFAULT)?;
-        if v.flags & flag::LAZY == 0 {
-            return Ok(v.end);
+    /// Maps the missing pages of a file around `addr`, which get memory where the file has none. False where the page at `addr` is
+    /// still missing: it lies beyond the file's end, or there is no memory left for it.
+    pub(super) fn find_pages(&mut self, addr: u64) -> bool {
+        let page = addr & !(PAGE - 1);
+        let Some((start, v)) = self.areas.find(page) else { return false };
+        let Some(file) = v.mapping.as_ref().map(|m| m.file.clone()) else { return false };
+        let Some((from, to)) = self.areas.missing_around(page) else { return true };
+        let (v_end, offset, prot, flags) = (v.end, v.offset, v.host_prot(v.prot), v.flags);
+        let (next, last) = self.touched;
+        let (low, high) = if page == next {
+            (page, page + (last * 2).min(CHUNK))
+        } else {
+            (page & !(AROUND - 1), (page & !(AROUND - 1)) + AROUND)
+        };
+        let around = (low.max(from).max(start), high.min(to).min(v_end));
+        // Where there is not so much memory left, the page itself.
+        for (low, high) in [around, (page, page + PAGE)] {
+            let r = map_file(&mut self.areas, (low, high), prot, flags, &file, offset + (low - start));
+            if !self.areas.lacks(page, page + PAGE) {
+                self.touched = (high, high - low);
+                return true;
+            }
+            if r.is_err() {
+                break;
+            }
         }
-        let low = (addr & !(CHUNK - 1)).max(start);
-        let high = ((addr & !(CHUNK - 1)) + CHUNK).min(v.end);
-        super::check_commit(high - low)?;
-        host::mem::mprotect(low, high - low, v.prot)?;
-        self.areas.open_lazy(low, high);
-        Ok(high)
+        false
+    }
+
+    /// Charges the chunk around `addr`, as far as it is of the same area and waits for a touch, or for a write where this is one, and
+    /// makes it accessible. Where it ends, and whether anything waited.
+    pub(super) fn open_chunk(&mut self, addr: u64, write: bool) -> Result<(u64, bool)> {
+        let (start, v) = self.areas.find(addr).ok_or(Errno::EFAULT)?;
+        let copy = write && v.flags & flag::COW != 0 && v.prot & flag::PROT_WRITE != 0;
+        let chunk = match v.flags & flag::LAZY {
+            0 if !copy => return Ok((v.end, false)),
+            0 => COPY,
+            _ => CHUNK,
+        };
+        let low = (addr & !(chunk - 1)).max(start);
+        let high = ((addr & !(chunk - 1)) + chunk).min(v.end);
+        let (prot, flags) = (v.prot, v.flags);
+        self.open(low, high, prot, flags)?;
+        Ok((high, true))
     }
 }
 
 impl Mm {
     /// See `limits::open_lazy`.
-    pub(crate) fn open_lazy(&self, addr: u64, len: u64) -> bool {
+    pub(crate) fn open_lazy(&self, addr: u64, len: u64, write: bool) -> bool {
         let mut s = self.space.lock();
-        let before = s.areas.charged();
+        let mut some = false;
         let end = addr.saturating_add(len.min(AHEAD));
         let mut at = addr;
         while at < end {
-            match s.open_chunk(at) {
-                Ok(next) => at = next,
-                Err(_) => break,
+            let missing = s.areas.missing(at, end).next();
+            // What is missing up to its end, then what is lazy up to the next that is missing.
+            if let Some((from, to)) = missing
+                && from == at
+            {
+                if !s.find_pages(at) {
+                    break;
+                }
+                some = true;
+                at = s.areas.missing(at, to).next().map_or(to, |(from, _)| from);
+                continue;
             }
+            let Ok((next, opened)) = s.open_chunk(at, write) else { break };
+            some |= opened;
+            at = next.min(missing.map_or(u64::MAX, |m| m.0));
         }
-        s.areas.charged() != before
+        some
+    }
+
+    /// Gives memory to what waits for its first touch in `[start, end)`, as far as there is any (MAP_POPULATE, mlock(2)).
+    pub(super) fn fill_ahead(&self, start: u64, end: u64) {
+        let mut s = self.space.lock();
+        let mut at = start;
+        while let Some((from, to)) = { s.areas.missing(at, end).next() } {
+            if !s.find_pages(from) {
+                break;
+            }
+            at = s.areas.missing(from, to).next().map_or(to, |(from, _)| from);
+        }
     }
 
     /// Looks at a fault at `addr`; `err` is the processor's page-fault error code (bit 1 write, bit 4 instruction fetch).

@@ -53,7 +53,10 @@ impl Mm {
         if s.locked().saturating_add(new) > allowed() {
             return Err(Errno::ENOMEM);
         }
-        mark(&mut s, start, end, true)
+        let r = mark(&mut s, start, end, true);
+        drop(s);
+        self.fill_ahead(start, end);
+        r
     }
 
     /// munlock(2).
@@ -78,6 +81,8 @@ impl Mm {
         self.lock_new.store(later, Ordering::Relaxed);
         if now {
             s.areas.mark(0, u64::MAX, flag::LOCKED, true);
+            drop(s);
+            self.fill_ahead(0, u64::MAX);
         }
         Ok(())
     }

@@ -89,6 +89,8 @@ impl Mm {
         let hint = addr & !(PAGE - 1);
         let hint = if fixed || (hint >= layout::USER_MIN && host::mem::mappable(hint, len)) { hint } else { 0 };
         // More than can be committed, but asked for as address space to be used here and there (the sanitizers' shadow).
+        // What lies beyond is ours.
+        let flags = flags & ALL;
         let lazy =
             file.is_none() && !shared && flags & NORESERVE != 0 && prot & PROT_WRITE != 0 && super::too_much(len);
         // A page that nobody touches takes no frame of the memory file.
@@ -99,9 +101,16 @@ impl Mm {
             lock::check_new(&self.space.lock(), flags, len)?;
         }
         let flags = flags | if lazy { LAZY } else { 0 };
+        let populate =
+            (lock | flags & POPULATE) != 0 && prot != 0 && file.is_some() && !spaces::mmu().pages_are_frames();
         let at = spaces::mmu().map(self, Request { hint, len, prot, flags, file, off })?;
         if lock != 0 {
             self.space.lock().areas.mark(at, at + len, LOCKED, true);
+        }
+        if populate {
+            // An attempt, as on Linux; the host has done it where the file's pages are one run.
+            const POPULATE_READ: u32 = 22;
+            let _ = spaces::mmu().advise(self, at, at + len, POPULATE_READ + u32::from(prot & PROT_WRITE != 0));
         }
         Ok(at)
     }
@@ -110,11 +119,11 @@ impl Mm {
     pub(super) fn check_limits(&self, len: u64, prot: u32, flags: u32) -> Result<()> {
         check_address_space(self.total(), len)?;
         if super::area::accountable(prot, flags) {
-            super::check_commit(len)?;
+            super::check_commit(len, None)?;
         }
         let private = flags & flag::TYPE == flag::PRIVATE && prot & flag::PROT_WRITE != 0;
         let data = crate::current().process.rlimit(rlimit::DATA);
-        if private && data != rlimit::INFINITY && self.space.lock().areas.charged().saturating_add(len) > data {
+        if private && data != rlimit::INFINITY && self.space.lock().areas.accounted().saturating_add(len) > data {
             return Err(Errno::ENOMEM);
         }
         Ok(())
@@ -150,12 +159,10 @@ impl Mm {
             return Err(Errno::ENOMEM);
         }
         let (hole, end) = (reach < end, reach);
-        let mut partial = false;
-        let mut lazy = false;
+        let mut lazy = s.areas.lacks(start, end);
         let mut more = 0;
         s.areas.each_covering(start, end, |from, to, v| {
-            partial |= v.partial;
-            lazy |= v.flags & flag::LAZY != 0;
+            lazy |= v.flags & (flag::LAZY | flag::COW) != 0;
             if v.flags & flag::ACCOUNT == 0 && super::area::accountable(prot, v.flags) {
                 more += to - from;
             }
@@ -166,8 +173,11 @@ impl Mm {
             }
             spaces::mmu().check_area(v, prot)
         })?;
-        super::check_commit(more)?;
-        spaces::mmu().protect(self, &mut s, (start, end), prot, partial || lazy)?;
+        super::check_commit(more, Some(&mut s.areas))?;
+        if prot & flag::PROT_EXEC != 0 && super::wx::on() {
+            s.open_written(start, end)?;
+        }
+        spaces::mmu().protect(self, &mut s, (start, end), prot, lazy)?;
         if hole { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
@@ -187,7 +197,7 @@ impl Mm {
             let lock = self.lock_of_new();
             if want - start > data_limit
                 || check_address_space(s.areas.total(), len).is_err()
-                || super::check_commit(len).is_err()
+                || super::check_commit(len, Some(&mut s.areas)).is_err()
                 || lock::check_growth(&s, lock, len).is_err()
                 || !host::mem::mappable(old, len)
                 || !s.areas.free(old, new)
@@ -199,10 +209,7 @@ impl Mm {
                 return cur;
             }
             let flags = flags | lock;
-            s.areas.insert(
-                old,
-                Vma { end: new, prot, flags, mapping: None, offset: 0, partial: false, patched: false, shared: None },
-            );
+            s.areas.insert(old, Vma { end: new, prot, flags, mapping: None, offset: 0, patched: false, shared: None });
         } else if new < old && spaces::mmu().unmap(self, &mut s, new, old).is_err() {
             return cur;
         }
@@ -233,6 +240,8 @@ impl Mm {
             }
         }
         let mut s = self.space.lock();
+        // In pieces it could not move as one.
+        s.open_written(start, end)?;
         let Some((vstart, v)) = s.areas.find(start) else { return Err(Errno::EFAULT) };
         let shared_copy = old_len == 0;
         if shared_copy && v.flags & flag::TYPE != flag::SHARED {
@@ -242,11 +251,12 @@ impl Mm {
             return Err(Errno::EFAULT);
         }
         check_address_space(s.areas.total(), new_len.saturating_sub(end - start))?;
-        if v.flags & flag::ACCOUNT != 0 {
-            super::check_commit(new_len.saturating_sub(end - start))?;
-        }
-        lock::check_growth(&s, v.flags, new_len.saturating_sub(end - start))?;
         let piece = Vma { end: 0, offset: v.offset + (start - vstart), ..v.clone() };
+        let more = new_len.saturating_sub(end - start);
+        if piece.flags & flag::ACCOUNT != 0 {
+            super::check_commit(more, Some(&mut s.areas))?;
+        }
+        lock::check_growth(&s, piece.flags, more)?;
         spaces::mmu().remap(self, &mut s, Move { from: (start, end), new_len, flags, to: new, piece })
     }
 
@@ -294,9 +304,6 @@ impl Mm {
 impl Area {
     /// Puts an area without looking at limits: the ELF loader and the stack.
     pub fn place(&mut self, start: u64, end: u64, prot: u32, flags: u32) {
-        self.insert(
-            start,
-            Vma { end, prot, flags, mapping: None, offset: 0, partial: false, patched: false, shared: None },
-        );
+        self.insert(start, Vma { end, prot, flags, mapping: None, offset: 0, patched: false, shared: None });
     }
 }

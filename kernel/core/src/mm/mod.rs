@@ -6,7 +6,9 @@
 mod advice;
 mod area;
 mod cut;
+pub mod errand;
 mod fault;
+mod held;
 mod lock;
 mod map;
 mod over;
@@ -19,8 +21,8 @@ pub mod wx;
 pub use area::{Area, Mapping, Vma};
 pub use cut::file_shrunk;
 pub use fault::FaultResult;
-pub use resident::{Resident, Sizes};
-pub use show::{set_vdso, vdso};
+pub use resident::{PageState, Resident, Sizes, Used};
+pub use show::{ShownArea, set_vdso, vdso};
 
 use crate::Mutex;
 use crate::file::File;
@@ -59,6 +61,12 @@ pub mod flag {
     pub const LAZY: u32 = 1 << 29;
     /// Not mmap's: the pages are copies of the file's; the file is not behind them any more (`wx`).
     pub const COPIED: u32 = 1 << 26;
+    /// Not mmap's: counted together with the other side of a fork (`held`).
+    pub const HELD: u32 = 1 << 25;
+    /// Not mmap's: not writable on the host; a piece becomes so, and counts, when it is written.
+    pub const COW: u32 = 1 << 24;
+    /// What a program can say; Linux ignores what it does not know.
+    pub const ALL: u32 = 0xff_ffff;
 }
 
 /// Where the parts of a program's image are, for /proc and brk.
@@ -93,6 +101,8 @@ pub struct Space {
     /// The page table, under `remap` spaces; empty under `multi`.
     pub table: spaces::remap::Table,
     pub toggles: toggle::Toggles,
+    /// Where the last holes that were touched end, and how much came with them: a program that goes on from there gets more.
+    touched: (u64, u64),
 }
 
 /// An address space.
@@ -102,6 +112,7 @@ pub struct Mm {
     /// Files that have become shorter (`FileOps::mapping_id` and length), whose pages a thread of this space has still to
     /// take out of it: only it can change the host's mappings.
     cuts: Mutex<Vec<(usize, u64)>>,
+    errands: errand::Errands,
     /// Identity, for private futexes and the like.
     pub id: u64,
     sample: resident::Sample,
@@ -120,6 +131,16 @@ static COMMITTED: AtomicU64 = AtomicU64::new(0);
 /// of the memory file, no more than there are (docs/decisions/0004-memory-limit.md).
 const OVERCOMMIT: u64 = 2;
 const SLACK: u64 = 128 << 20;
+/// True once an address space has had an area that is charged as it is touched (`flag::LAZY`).
+static LAZY: AtomicBool = AtomicBool::new(false);
+/// Address spaces in which something may wait for its first touch or write (`Area::waits`): only then is it looked for before the
+/// guest kernel touches application memory.
+static WAITING: AtomicU64 = AtomicU64::new(0);
+
+/// True where something in some address space may wait for its first touch.
+pub(crate) fn something_waits() -> bool {
+    LAZY.load(Ordering::Relaxed) || WAITING.load(Ordering::Relaxed) != 0
+}
 
 /// Sets the VM's memory limit.
 pub fn set_limit(bytes: u64) {
@@ -149,10 +170,17 @@ fn too_much(more: u64) -> bool {
     now.saturating_add(more) > most
 }
 
-/// Whether `more` bytes can be committed. Two threads that ask at once may both hear yes: the limit is then passed by one request.
-fn check_commit(more: u64) -> crate::Result<()> {
-    let (now, most) = commitment();
-    if more > 0 && now.saturating_add(more) > most {
+/// Whether `more` bytes can be committed; `own` are the areas of the space that the caller holds. Two threads that ask at once may
+/// both hear yes: the limit is then passed by one request.
+fn check_commit(more: u64, own: Option<&mut Area>) -> crate::Result<()> {
+    if more > 0 && too_much(more) {
+        // Processes that have ended may have left others alone with what they had in common.
+        if let Some(areas) = own {
+            areas.settle();
+        }
+        held::settle_all();
+    }
+    if more > 0 && too_much(more) {
         crate::limits::note(crate::limits::Refused::Memory);
         return Err(crate::Errno::ENOMEM);
     }
@@ -172,7 +200,9 @@ impl Mm {
     /// `ENOMEM`: the child's copy would be more than the VM may commit.
     pub fn fork_locked(&self) -> crate::Result<(Arc<Mm>, crate::MutexGuard<'_, Space>)> {
         let mut s = self.space.lock();
-        check_commit(s.areas.charged())?;
+        s.hold_for_fork();
+        let twice = s.areas.charged();
+        check_commit(twice, Some(&mut s.areas))?;
         let table = spaces::mmu().fork(self, &mut s);
         let mut copy = Space {
             areas: s.areas.clone(),
@@ -180,6 +210,7 @@ impl Mm {
             exe: s.exe.clone(),
             table,
             toggles: toggle::Toggles::default(),
+            touched: (0, 0),
         };
         copy.areas.drop_unforked();
         // Locks are not inherited. Most have none: then nothing is gone through to be joined anew.

@@ -35,7 +35,6 @@ impl Mm {
             flags: flag::PRIVATE,
             mapping: None,
             offset: 0,
-            partial: false,
             patched: false,
             shared: None,
         };

@@ -68,7 +68,7 @@ pub(super) fn refuse() -> Errno {
 
 /// True where the file's pages behind the area are as they were: never writable, no copies.
 fn pristine(v: &Vma) -> bool {
-    v.flags & (flag::ACCOUNT | flag::COPIED) == 0 && !v.partial
+    v.flags & (flag::ACCOUNT | flag::HELD | flag::COPIED) == 0
 }
 
 fn fixed_content(file: &File) -> bool {
@@ -196,12 +196,10 @@ impl Mm {
         if shared && (!fixed || prot & flag::PROT_WRITE != 0) {
             return Err(refuse());
         }
-        let have: u64 = match file.ops().map_extents(&file, off, len, MapKind::Read)?.as_slice() {
-            [] => 0,
-            [e] if e.offset == off => e.len.min(len),
-            // Holes between pages: tmpfs. A snapshot reads them as zeros.
-            all => all.iter().map(|e| (e.offset + e.len).min(off + len) - off).max().unwrap_or(0),
-        };
+        let extents = file.ops().map_extents(&file, off, len, MapKind::Read)?;
+        let have = extents.iter().map(|e| (e.offset + e.len).min(off + len) - off).max().unwrap_or(0);
+        // Holes between pages: tmpfs. A snapshot reads them as zeros.
+        let fixed = fixed && extents.iter().all(|e| e.host.is_some());
         let keep = flags & (flag::FIXED | flag::FIXED_NOREPLACE | flag::BIT32);
         let at = mem::mmap(hint, len, 0, keep | flag::PRIVATE | flag::ANONYMOUS | flag::NORESERVE, -1, 0)?;
         // Whatever was here is gone, whether what follows succeeds or not.
@@ -214,17 +212,10 @@ impl Mm {
             }
         };
         let flags = (if shared { flag::SHARED } else { flag::PRIVATE }) | how;
-        let vma = Vma {
-            end: at + len,
-            prot,
-            flags,
-            mapping: Some(Mapping::new(file)),
-            offset: off,
-            partial: have < len,
-            patched,
-            shared: None,
-        };
+        let vma =
+            Vma { end: at + len, prot, flags, mapping: Some(Mapping::new(file)), offset: off, patched, shared: None };
         s.areas.insert(at, vma);
+        s.areas.set_missing(at + have, at + len);
         Ok(at)
     }
 
@@ -234,7 +225,9 @@ impl Mm {
         let file = v.mapping.as_ref().map(|m| m.file.clone());
         let shared = v.flags & flag::TYPE == flag::SHARED;
         let write = prot & flag::PROT_WRITE != 0;
-        if shared && (write || !pristine(v) || !file.as_ref().is_some_and(|f| fixed_content(f))) || v.partial {
+        if shared && (write || !pristine(v) || !file.as_ref().is_some_and(|f| fixed_content(f)))
+            || s.areas.lacks(start, end)
+        {
             return Err(refuse());
         }
         let done = match file.filter(|_| v.flags & flag::COPIED == 0) {
@@ -291,7 +284,7 @@ impl Mm {
     /// A fault in memory that is, or may become, executable. `start` is the area's.
     pub(super) fn exec_fault(s: &Space, addr: u64, err: u64, start: u64, v: &Vma) -> FaultResult {
         let page = addr & !(PAGE - 1);
-        if v.partial && beyond_file(page, start, v) {
+        if s.areas.lacks(page, page + PAGE) && beyond_file(page, start, v) {
             return FaultResult::Signal(sig::BUS, code::BUS_ADRERR);
         }
         if err & 16 != 0 {
@@ -369,7 +362,8 @@ fn fill(
                 mem::mmap(at, have, first, flag::PRIVATE | flag::FIXED, host::ram::fd(), ram)?;
             }
             None => {
-                super::spaces::map_file(at, have, first, false, file, off, MapKind::Read)?;
+                // Not in the tree yet: there is nothing to be found in.
+                super::spaces::map_file(&mut Area::default(), (at, at + have), first, flag::PRIVATE, file, off)?;
             }
         }
         if !alone {

@@ -23,6 +23,11 @@ static ZEROS: [u8; FRAME as usize] = [0; FRAME as usize];
 /// Largest file (s_maxbytes).
 const MAX_SIZE: u64 = i64::MAX as u64;
 
+/// Pages that a mapping of holes may always be given at once: what is mapped around a touch, and small files.
+const FEW: u64 = 16;
+/// And the most that it is given, where that is but a small part of what is free. More comes with the first touch.
+const MANY: u64 = 1024;
+
 /// Seals of memfd_create(2).
 pub mod seal {
     pub const SEAL: u32 = 1;
@@ -439,10 +444,16 @@ impl FileData {
         Ok(())
     }
 
+    /// Pages of `page..end` that have no frames.
+    fn holes(&self, page: u64, end: u64) -> u64 {
+        let n = end.saturating_sub(page);
+        n - self.state.lock().extents.runs(page, n).iter().map(|r| r.len).sum::<u64>()
+    }
+
     /// Gives zeroed frames to all holes of `page..end`; `writer` is held.
     fn fill(&self, mut page: u64, end: u64) -> Result<()> {
         // Asking for more than there is must not first take everything.
-        if end.saturating_sub(page).saturating_sub(self.pages()) > ram::usage().1 {
+        if self.holes(page, end) > ram::usage().1.min(self.quota.free_pages()) {
             return Err(Errno::ENOSPC);
         }
         while page < end {
@@ -497,11 +508,10 @@ impl FileData {
         if page >= end {
             return Ok(Vec::new());
         }
-        // Holes get memory so that mapping and file are one; where there is none, a reader can do without.
-        if let Err(e) = self.fill(page, end)
-            && kind == MapKind::SharedWrite
-        {
-            return Err(e);
+        // Small holes get memory at once, which saves faults; nothing is wrong where there is none, until they are touched.
+        let free = ram::usage().1.min(self.quota.free_pages());
+        if self.holes(page, end) <= FEW.max(MANY.min(free / 64)) {
+            let _ = self.fill(page, end);
         }
         let fd = host::ram::fd();
         let mut out = Vec::new();

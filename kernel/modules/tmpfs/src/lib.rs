@@ -88,6 +88,10 @@ impl Quota {
         self.take(|q| &q.pages, n)
     }
 
+    fn free_pages(&self) -> u64 {
+        self.room(|q| &q.pages).1
+    }
+
     fn give_pages(&self, n: u64) {
         self.give(|q| &q.pages, n);
     }

@@ -61,7 +61,7 @@ pub fn futex(a: &Args) -> Result<i64> {
             if remap::on() {
                 return queues::wake(addr, op & PRIVATE != 0, a.int(2).max(1) as u64, bits);
             }
-            host_futex::other(addr, op, a.u64(2), 0, 0, a.u64(5))
+            touched(&[addr], || host_futex::other(addr, op, a.u64(2), 0, 0, a.u64(5)))
         }
         REQUEUE | CMP_REQUEUE | WAKE_OP => {
             let (one, two) = (word(a.u64(0))?, word(a.u64(4))?);
@@ -76,7 +76,7 @@ pub fn futex(a: &Args) -> Result<i64> {
                     _ => queues::requeue(one, two, private, wake, more, None),
                 };
             }
-            host_futex::other(one, op, a.u64(2), a.u64(3), two, a.u64(5))
+            touched(&[one, two], || host_futex::other(one, op, a.u64(2), a.u64(3), two, a.u64(5)))
         }
         LOCK_PI | LOCK_PI2 => crate::futex_pi::lock(a, op, cmd),
         UNLOCK_PI => crate::futex_pi::unlock(a, op),
@@ -84,6 +84,15 @@ pub fn futex(a: &Args) -> Result<i64> {
         WAIT_REQUEUE_PI => crate::futex_pi::wait_requeue(a, op),
         CMP_REQUEUE_PI => crate::futex_pi::cmp_requeue(a, op),
         _ => Err(Errno::ENOSYS),
+    }
+}
+
+/// Calls `f`, and once more where the host could not touch one of the words because it waits for its first touch.
+fn touched(words: &[u64], mut f: impl FnMut() -> Result<i64>) -> Result<i64> {
+    match f() {
+        // All of them are opened, not only the first that waits.
+        Err(Errno::EFAULT) if words.iter().filter(|w| core_::limits::open_lazy(**w, 4, true)).count() > 0 => f(),
+        r => r,
     }
 }
 
@@ -133,7 +142,7 @@ fn wait(a: &Args, op: u32, cmd: u32) -> Result<i64> {
 /// One wait, which `EINTR` ends as soon as the thread has work. `deadline` is absolute, on the clock that `op` says.
 pub(super) fn wait_once(addr: u64, op: u32, val: u32, deadline: Option<&[i64; 2]>, bits: u32) -> Result<i64> {
     if !remap::on() {
-        return host_futex::wait(addr, op, val, deadline, bits);
+        return touched(&[addr], || host_futex::wait(addr, op, val, deadline, bits));
     }
     let clock = i32::from(op & CLOCK_REALTIME == 0);
     let deadline = match deadline {
@@ -251,12 +260,12 @@ pub fn exit_robust_list(me: &Thread) {
         // Bit 0 marks a priority-inheriting lock.
         let at = (entry & !1).wrapping_add(offset);
         loop {
-            let v = host::user::load_u32(at).ok()?;
+            let v = core_::uaccess::load_u32(at).ok()?;
             if v & TID != tid {
                 return Some(());
             }
             let new = (v & WAITERS) | OWNER_DIED;
-            if host::user::cmpxchg_u32(at, v, new).ok()? == v {
+            if core_::uaccess::cmpxchg_u32(at, v, new).ok()? == v {
                 if v & WAITERS != 0 {
                     wake_address(at, 1);
                 }

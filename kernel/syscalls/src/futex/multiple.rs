@@ -1,6 +1,6 @@
 //! futex_waitv(2): waiting on several futexes at once.
 
-use super::{host_futex, queues, word};
+use super::{host_futex, queues, touched, word};
 use crate::Args;
 use alloc::vec::Vec;
 use core_::mm::spaces::remap;
@@ -63,7 +63,8 @@ pub fn futex_waitv(a: &Args) -> Result<i64> {
 
 fn wait_once(list: &[Waiter], deadline: Option<&[i64; 2]>, clock: i32) -> Result<i64> {
     if !remap::on() {
-        return host_futex::wait_many(list, deadline, clock);
+        let words: Vec<u64> = list.iter().map(|w| w[1]).collect();
+        return touched(&words, || host_futex::wait_many(list, deadline, clock));
     }
     let deadline = match deadline {
         None => None,

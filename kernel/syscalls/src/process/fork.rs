@@ -264,7 +264,6 @@ fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
             exit_signal: if r.flags & PARENT != 0 { parent.exit_signal.load(Ordering::Relaxed) } else { r.exit_signal },
             spawn_id: 0,
             origin: parent.origin,
-            nice: parent.nice.load(Ordering::Relaxed),
             pid: r.set_tid,
         })
         .map_err(no_pid)?;
@@ -273,7 +272,7 @@ fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
             p.timers.lock().limit_cpu(cpu, &p);
         }
         p.dumpable.store(parent.dumpable.load(Ordering::Relaxed), Ordering::Relaxed);
-        p.oom_score_adj.store(parent.oom_score_adj.load(Ordering::Relaxed), Ordering::Relaxed);
+        p.marks.inherit(&parent.marks);
         (p.pid, p)
     };
     let child = Arc::new(Thread::new(tid, process, slot, me.cred(), files, fs, comm, mask));
@@ -282,6 +281,8 @@ fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
     }
     child.affinity.store(me.affinity.load(Ordering::Relaxed), Ordering::Relaxed);
     child.ioprio.store(me.ioprio.load(Ordering::Relaxed), Ordering::Relaxed);
+    child.nice.store(me.nice.load(Ordering::Relaxed), Ordering::Relaxed);
+    child.inherit_timer_slack(me);
     let policy = me.policy.load(Ordering::Relaxed);
     // SCHED_RESET_ON_FORK takes back only what needs privilege, which nobody gets here; the flag itself is not inherited.
     child.policy.store(policy & !crate::sched::RESET_ON_FORK, Ordering::Relaxed);

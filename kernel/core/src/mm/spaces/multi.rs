@@ -2,12 +2,13 @@
 //! from their host descriptors; faults, copy-on-write and fork's copy are the host's.
 
 use super::{Mmu, Move, Request};
-use crate::file::{File, MapKind};
-use crate::mm::{FaultResult, Mapping, Mm, Space, Vma, flag, wx};
+use crate::file::{Extent, File, MapKind};
+use crate::mm::{Area, FaultResult, Mapping, Mm, Space, Vma, flag, wx};
 use crate::signal::{code, sig};
 use crate::{Errno, Result};
 use abi::layout::PAGE;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use host::mem;
 
@@ -40,20 +41,11 @@ impl Mmu for Multi {
                 let mut flags = flags & (GROWSDOWN | NORESERVE) | ANONYMOUS | if shared { SHARED } else { PRIVATE };
                 if lazy {
                     flags |= LAZY;
-                    crate::limits::LAZY.store(true, Ordering::Relaxed);
+                    crate::mm::LAZY.store(true, Ordering::Relaxed);
                 }
                 s.areas.insert(
                     at,
-                    Vma {
-                        end: at + len,
-                        prot,
-                        flags,
-                        mapping: None,
-                        offset: 0,
-                        partial: false,
-                        patched: false,
-                        shared: None,
-                    },
+                    Vma { end: at + len, prot, flags, mapping: None, offset: 0, patched: false, shared: None },
                 );
                 Ok(at)
             }
@@ -64,8 +56,9 @@ impl Mmu for Multi {
                 if prot & PROT_EXEC != 0 && wx::on() {
                     return mm.mmap_exec(&mut s, hint, len, prot, flags, file, off);
                 }
-                let kind = if shared && file.writable() { MapKind::SharedWrite } else { MapKind::Read };
-                let extents = file.ops().map_extents(&file, off, len, kind)?;
+                // From before the extents are known: then nothing of them is given away meanwhile.
+                let mapping = Mapping::new(file.clone());
+                let extents = file.ops().map_extents(&file, off, len, kind_of(shared, &file))?;
                 let how = if shared { SHARED } else { PRIVATE };
                 // A library's first mapping reserves all of it: where it lay before it should lie again (see `exec::prefer`).
                 let id = if hint == 0 && !fixed && off == 0 { file.ops().text_identity(&file) } else { None };
@@ -87,34 +80,26 @@ impl Mmu for Multi {
                 };
                 let patched = text.is_some();
                 let whole = text.map(|ram| (host::ram::fd(), ram)).or(whole);
-                let (at, partial) = if let Some((fd, host_off)) = whole {
+                let (at, in_parts) = if let Some((fd, host_off)) = whole {
                     (mem::mmap(hint, len, prot, keep & !GROWSDOWN | how, fd, host_off)?, false)
                 } else {
-                    let at = mem::mmap(
-                        hint,
-                        len,
-                        0,
-                        keep & !(GROWSDOWN | POPULATE) | PRIVATE | ANONYMOUS | NORESERVE,
-                        -1,
-                        0,
-                    )?;
-                    match map_file(at, len, prot, shared, &file, off, kind) {
-                        Ok(all) => (at, !all),
-                        Err(e) => {
-                            let _ = mem::munmap(at, len);
-                            s.areas.remove(at, at + len);
-                            return Err(e);
-                        }
-                    }
+                    let keep = keep & !(GROWSDOWN | POPULATE | NORESERVE);
+                    (place_holder(hint, len, keep)?, true)
                 };
                 if let Some(id) = id {
                     crate::exec::prefer(id, len, at);
                 }
-                let mapping = Some(Mapping::new(file));
-                s.areas.insert(
-                    at,
-                    Vma { end: at + len, prot, flags: how, mapping, offset: off, partial, patched, shared: None },
-                );
+                let mapping = Some(mapping);
+                s.areas
+                    .insert(at, Vma { end: at + len, prot, flags: how, mapping, offset: off, patched, shared: None });
+                if in_parts {
+                    s.areas.set_missing(at, at + len);
+                    if let Err(e) = map_runs(&mut s.areas, (at, at + len), prot, how, off, &extents) {
+                        let _ = mem::munmap(at, len);
+                        s.areas.remove(at, at + len);
+                        return Err(e);
+                    }
+                }
                 Ok(at)
             }
         }
@@ -137,7 +122,7 @@ impl Mmu for Multi {
             }
         } else if piecewise {
             for (a, v) in &s.areas.overlapping(start, end) {
-                protect_area(*a, v, prot)?;
+                protect_area(&s.areas, *a, v, prot)?;
             }
         } else {
             mem::mprotect(start, end - start, prot)?;
@@ -158,8 +143,9 @@ impl Mmu for Multi {
         if piece.prot & flag::PROT_EXEC != 0 && wx::on() {
             Mm::before_move(start, end, new_len, &piece)?;
         }
-        if new_len > end - start && piece.mapping.is_some() && (piece.partial || !single_extent(&piece, new_len)) {
-            return remap_file(s, start, end, new_len, flags, new, piece);
+        let grows = new_len > end - start;
+        if piece.mapping.is_some() && (s.areas.lacks(start, end) || grows && !single_extent(&piece, new_len)) {
+            return remap_file(s, Move { from: (start, end), new_len, flags, to: new, piece });
         }
         let at = mem::mremap(start, end - start, new_len, flags, new)?;
         if end > start && flags & DONTUNMAP == 0 {
@@ -173,17 +159,28 @@ impl Mmu for Multi {
     fn advise(&self, mm: &Mm, start: u64, end: u64, advice: u32) -> Result<()> {
         const DONTFORK: u32 = 10;
         const DOFORK: u32 = 11;
+        const POPULATE_READ: u32 = 22;
+        const POPULATE_WRITE: u32 = 23;
+        if matches!(advice, POPULATE_READ | POPULATE_WRITE) {
+            mm.fill_ahead(start, end);
+        }
         let mut s = mm.space.lock();
         let whole = s.areas.covered(start, end);
+        if advice == POPULATE_WRITE {
+            s.open_written(start, end)?;
+        }
         let parts = s.areas.overlapping(start, end);
         if parts.is_empty() {
             return Err(Errno::ENOMEM);
         }
         // What is there is done even where there are holes; then they are told of.
         for (from, v) in &parts {
-            // Discarding pages of a partly mapped file must not touch the place holders.
-            if !v.partial {
-                mem::madvise(*from, v.end - from, advice)?;
+            // The place holders are not the program's.
+            for (from, to) in s.areas.present(*from, v.end) {
+                mem::madvise(from, to - from, advice)?;
+            }
+            if matches!(advice, POPULATE_READ | POPULATE_WRITE) && s.areas.lacks(*from, v.end) {
+                return Err(Errno::EFAULT);
             }
         }
         if matches!(advice, DONTFORK | DOFORK) {
@@ -218,9 +215,10 @@ impl Mmu for Multi {
             }
             return segv(code::SEGV_ACCERR);
         }
-        if v.flags & flag::LAZY != 0 {
+        let write = err & 2 != 0;
+        if v.flags & flag::LAZY != 0 || write && v.flags & flag::COW != 0 {
             // The program was promised this memory and can not be told otherwise: as Linux out of memory.
-            return match s.open_chunk(addr) {
+            return match s.open_chunk(addr, write) {
                 Ok(_) => FaultResult::Retry,
                 Err(_) => FaultResult::Signal(sig::KILL, code::KERNEL),
             };
@@ -228,15 +226,8 @@ impl Mmu for Multi {
         if v.prot & flag::PROT_EXEC != 0 && wx::on() {
             return Mm::exec_fault(&s, addr, err, start, v);
         }
-        if let Some(m) = v.mapping.as_ref().filter(|_| v.partial) {
-            let shared = v.flags & flag::TYPE == flag::SHARED;
-            let kind = if shared && m.file.writable() { MapKind::SharedWrite } else { MapKind::Read };
-            let page = addr & !(PAGE - 1);
-            let off = v.offset + (page - start);
-            return match map_file(page, PAGE, v.prot, shared, &m.file, off, kind) {
-                Ok(true) => FaultResult::Retry,
-                _ => FaultResult::Signal(sig::BUS, code::BUS_ADRERR),
-            };
+        if s.areas.lacks(addr, addr + 1) && !s.find_pages(addr) {
+            return FaultResult::Signal(sig::BUS, code::BUS_ADRERR);
         }
         // The tree allows the access: another thread changed the mapping in the same moment.
         FaultResult::Retry
@@ -258,10 +249,9 @@ impl Mmu for Multi {
     }
 
     fn cut(&self, _: &Mm, s: &mut Space, start: u64, end: u64) {
-        let how = flag::PRIVATE | flag::ANONYMOUS | flag::NORESERVE | flag::FIXED;
         // Where the host refuses, the pages stay as zeros: wrong, but nobody else's.
-        if mem::mmap(start, end - start, 0, how, -1, 0).is_ok() {
-            s.areas.set_partial(start);
+        if place_holder(start, end - start, flag::FIXED).is_ok() {
+            s.areas.set_missing(start, end);
         }
     }
 
@@ -288,68 +278,159 @@ impl Mmu for Multi {
     }
 }
 
-/// Maps the parts of `[start, start+len)` that the file has now; false where parts are missing.
-pub(in crate::mm) fn map_file(
-    start: u64,
-    len: u64,
-    prot: u32,
-    shared: bool,
-    file: &Arc<File>,
-    off: u64,
-    kind: MapKind,
-) -> Result<bool> {
-    let mut covered = 0;
-    for e in file.ops().map_extents(file, off, len, kind)? {
-        let Some((fd, host_off)) = e.host else { continue };
-        if e.offset < off || e.offset - off >= len {
-            continue;
-        }
-        let n = e.len.min(len - (e.offset - off));
-        let how = flag::FIXED | if shared { flag::SHARED } else { flag::PRIVATE };
-        mem::mmap(start + (e.offset - off), n, prot, how, fd, host_off)?;
-        covered += n;
-    }
-    Ok(covered >= len)
+/// How an area's pages are asked of its file.
+fn kind_of(shared: bool, file: &File) -> MapKind {
+    if shared && file.writable() { MapKind::SharedWrite } else { MapKind::Read }
 }
 
-/// Growing a mapping whose pages are not one run: move what there is, map the rest afresh.
-fn remap_file(s: &mut Space, start: u64, end: u64, new_len: u64, flags: u32, new: u64, mut piece: Vma) -> Result<u64> {
-    let Some(m) = piece.mapping.clone() else { return Err(Errno::EFAULT) };
-    let fixed = if flags & 2 != 0 { flag::FIXED } else { 0 };
-    let at = mem::mmap(new, new_len, 0, flag::PRIVATE | flag::ANONYMOUS | flag::NORESERVE | fixed, -1, 0)?;
-    let shared = piece.flags & flag::TYPE == flag::SHARED;
-    if !shared {
-        // Private pages may have been written: only the whole old mapping, moved in one piece, keeps them.
-        mem::mremap(start, end - start, end - start, 3, at)?;
-    } else {
-        mem::munmap(start, end - start)?;
+/// Reserves address space that nobody can access; `how` says where.
+fn place_holder(at: u64, len: u64, how: u32) -> Result<u64> {
+    mem::mmap(at, len, 0, how | flag::PRIVATE | flag::ANONYMOUS | flag::NORESERVE, -1, 0)
+}
+
+/// Maps what the file has now of the missing pages `[start, end)`, which lie in one area with `flags`.
+pub(in crate::mm) fn map_file(
+    areas: &mut Area,
+    (start, end): (u64, u64),
+    prot: u32,
+    flags: u32,
+    file: &File,
+    off: u64,
+) -> Result<()> {
+    let shared = flags & flag::TYPE == flag::SHARED;
+    let extents = match file.ops().map_extents(file, off, end - start, kind_of(shared, file)) {
+        // Sealed against new writable mappings; this one is older.
+        Err(Errno::EPERM) => file.ops().map_extents(file, off, end - start, MapKind::Read)?,
+        r => r?,
+    };
+    map_runs(areas, (start, end), prot, flags & flag::TYPE, off, &extents)
+}
+
+/// Maps those of `extents` that have pages in place of missing ones.
+fn map_runs(
+    areas: &mut Area,
+    (start, end): (u64, u64),
+    prot: u32,
+    how: u32,
+    off: u64,
+    extents: &[Extent],
+) -> Result<()> {
+    for e in extents {
+        let Some((fd, host_off)) = e.host else { continue };
+        if e.offset < off || e.offset - off >= end - start {
+            continue;
+        }
+        let at = start + (e.offset - off);
+        let n = e.len.min(end - at);
+        mem::mmap(at, n, prot, flag::FIXED | how, fd, host_off)?;
+        areas.set_found(at, at + n);
     }
-    let done = if shared { 0 } else { end - start };
-    let kind = if shared && m.file.writable() { MapKind::SharedWrite } else { MapKind::Read };
-    let all = map_file(at + done, new_len - done, piece.prot, shared, &m.file, piece.offset + done, kind)?;
-    s.areas.remove(start, end);
+    Ok(())
+}
+
+/// mremap(2) of a file's pages where they are several areas of the host's, or will be.
+fn remap_file(s: &mut Space, m: Move) -> Result<u64> {
+    const MAYMOVE: u32 = 1;
+    const FIXED: u32 = 2;
+    const DONTUNMAP: u32 = 4;
+    let Move { from: (start, end), new_len, flags, to, mut piece } = m;
+    let old_len = end - start;
+    let Some(mapping) = piece.mapping.clone() else { return Err(Errno::EFAULT) };
+    if new_len <= old_len && flags & (FIXED | DONTUNMAP) == 0 && old_len > 0 {
+        if new_len < old_len {
+            mem::munmap(start + new_len, old_len - new_len)?;
+            s.areas.remove(start + new_len, end);
+        }
+        return Ok(start);
+    }
+    let (prot, how) = (piece.prot, piece.flags);
+    let in_place = flags & FIXED == 0
+        && old_len > 0
+        && s.areas.free(end, start + new_len)
+        && mem::mappable(start, new_len)
+        && place_holder(end, new_len - old_len, flag::FIXED_NOREPLACE).is_ok();
+    if !in_place && flags & MAYMOVE == 0 {
+        return Err(Errno::ENOMEM);
+    }
+    let keep = old_len.min(new_len);
+    let at = if in_place {
+        start
+    } else {
+        let at =
+            if flags & FIXED != 0 { place_holder(to, new_len, flag::FIXED)? } else { place_holder(0, new_len, 0)? };
+        s.areas.remove(at, at + new_len);
+        if how & flag::TYPE != flag::SHARED {
+            // Private pages may have been written: they move. Those of a shared mapping are mapped anew.
+            if let Err(e) = move_pages(&s.areas.present(start, start + keep), start, at) {
+                let _ = mem::munmap(at, new_len);
+                return Err(e);
+            }
+        }
+        at
+    };
+    // Everything that was not moved is missing at the new place, then what the file has of it is mapped.
+    let mut missing: Vec<(u64, u64)> = match (in_place, how & flag::TYPE) {
+        (true, _) => s.areas.missing(start, end).collect(),
+        (false, flag::SHARED) => alloc::vec![(start, start + keep)],
+        (false, _) => s.areas.missing(start, start + keep).collect(),
+    };
+    missing.push((start + keep, start + new_len));
+    if !in_place && old_len > 0 {
+        if flags & DONTUNMAP != 0 {
+            place_holder(start, old_len, flag::FIXED)?;
+            s.areas.set_missing(start, end);
+        } else {
+            mem::munmap(start, old_len)?;
+            s.areas.remove(start, end);
+        }
+    }
     piece.end = at + new_len;
-    piece.partial |= !all;
+    let offset = piece.offset;
     s.areas.insert(at, piece);
+    for (from, to) in &missing {
+        s.areas.set_missing(at + (from - start), at + (to - start));
+    }
+    for (from, to) in missing.iter().filter(|(from, to)| from < to) {
+        let (from, to) = (from - start, to - start);
+        // What can not be mapped now comes with its first touch.
+        let _ = map_file(&mut s.areas, (at + from, at + to), prot, how, &mapping.file, offset + from);
+    }
     Ok(at)
 }
 
-fn protect_area(start: u64, v: &Vma, prot: u32) -> Result<()> {
-    if v.flags & flag::LAZY != 0 {
-        // Gets its protection when it is touched.
-        return Ok(());
-    }
-    let Some(m) = v.mapping.as_ref().filter(|_| v.partial) else {
-        return mem::mprotect(start, v.end - start, prot);
-    };
-    let kind =
-        if v.flags & flag::TYPE == flag::SHARED && m.file.writable() { MapKind::SharedWrite } else { MapKind::Read };
-    for e in m.file.ops().map_extents(&m.file, v.offset, v.end - start, kind)? {
-        if e.host.is_some() && e.offset >= v.offset {
-            let at = start + (e.offset - v.offset);
-            if at < v.end {
-                mem::mprotect(at, e.len.min(v.end - at), prot)?;
+/// Moves `pieces` of what lies at `start` to the same places from `at` on: all or nothing.
+fn move_pages(pieces: &[(u64, u64)], start: u64, at: u64) -> Result<()> {
+    const MAYMOVE_FIXED: u32 = 3;
+    let go = |from: u64, len: u64, to: u64| mem::mremap(from, len, len, MAYMOVE_FIXED, to);
+    let mut done: Vec<(u64, u64)> = Vec::new();
+    for (from, end) in pieces {
+        let (mut from, mut len) = (*from, end - from);
+        while from < *end {
+            match go(from, len, at + (from - start)) {
+                Ok(_) => {
+                    done.push((from, len));
+                    from += len;
+                    len = end - from;
+                }
+                // More than one of the host's areas: those that begin here, a part at a time.
+                Err(Errno::EFAULT) if len > PAGE => len = (len / 2).next_multiple_of(PAGE),
+                Err(e) => {
+                    for (from, len) in done.into_iter().rev() {
+                        let _ = go(at + (from - start), len, from);
+                    }
+                    return Err(e);
+                }
             }
+        }
+    }
+    Ok(())
+}
+
+fn protect_area(areas: &Area, start: u64, v: &Vma, prot: u32) -> Result<()> {
+    // What is lazy or missing gets its protection when it is touched.
+    if v.flags & flag::LAZY == 0 {
+        for (from, to) in areas.present(start, v.end) {
+            mem::mprotect(from, to - from, v.host_prot(prot))?;
         }
     }
     Ok(())

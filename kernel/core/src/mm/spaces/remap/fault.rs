@@ -38,7 +38,8 @@ pub fn for_kernel(addr: u64, len: u64, write: bool) -> bool {
     let mut page = first;
     loop {
         if mm.resolve(page, need).is_err() {
-            return false;
+            // What lies before the page that is not there can be had.
+            return page != first;
         }
         if page == last {
             return true;

@@ -117,7 +117,6 @@ impl Mm {
                 flags: area_flags,
                 mapping: file.map(Mapping::new),
                 offset: off,
-                partial: false,
                 patched,
                 shared: (anonymous && shared).then(Arc::<SharedPages>::default),
             },
