@@ -71,6 +71,15 @@ def test_a_volume_that_cannot_be_mounted_is_named(cli, tmp_path):
     assert cli("run", "--guard", "none", *words).returncode == 0 and (inner / "new").exists()
 
 
+def test_a_directory_that_is_no_root_is_said(cli, tmp_path):
+    for make in (lambda p: p.write_text(""), lambda p: p.symlink_to("nowhere"), lambda p: p.symlink_to("/usr")):
+        make(tmp_path / "proc")
+        done = cli("run", "--guard", "none", "--rootfs", str(tmp_path), "true", text=True)
+        assert done.returncode == 125 and f"rootfs={str(tmp_path)!r} is no root" in done.stderr, done
+        assert "/proc has to be a directory" in done.stderr and len(done.stderr.splitlines()) == 1
+        (tmp_path / "proc").unlink()
+
+
 def test_stats_and_trace(cli, tmp_path):
     done = cli("run", "--guard", "none", "--stats=json", "true")
     assert isinstance(json.loads(done.stderr), dict)

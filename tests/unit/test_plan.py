@@ -90,6 +90,9 @@ def test_directory_root(tmp_path):
     assert any(getattr(s, "target", "") == "/tmp" for s in made)
     (tmp_path / "tmp").mkdir()
     assert not any(getattr(s, "target", "") == "/tmp" for s in steps(rootfs=tmp_path))
+    (tmp_path / "tmp").rmdir()
+    (tmp_path / "tmp").symlink_to("/nowhere")
+    assert not any(getattr(s, "target", "") == "/tmp" for s in steps(rootfs=tmp_path))
 
 
 def test_volumes_decide_what_may_be_written(tmp_path):

@@ -138,17 +138,24 @@ def step_packet(step: Step, ident: int, fd_index: int) -> bytes:
     return wire.encode(wire.NODE, ident, _NODES[step.kind], step.path, step.mode, step.uid, step.gid, step.content)
 
 
-def refused_volume(plan: BootPlan, ident: int, text: str) -> ConfigError | None:
-    """Why the guest kernel could not mount a volume, if message ``ident`` was one's; ``text`` is what it says."""
+def refused_mount(plan: BootPlan, ident: int, text: str) -> ConfigError | None:
+    """Why the guest kernel could not mount what the user's settings ask for, if message ``ident`` was about that;
+    ``text`` is what it says.
+    """
     place = ident - FIRST_ID - 1
     if not 0 <= place < len(plan.steps):
         return None
     step = plan.steps[place]
-    volume = next((v for v in plan.config.volumes if isinstance(step, tree.Mount) and v.target == step.target), None)
-    if volume is None:
-        return None
     name = text.rpartition(" ")[2]
     number = getattr(errno, name, 0) if name.isidentifier() else 0
+    volume = next((v for v in plan.config.volumes if isinstance(step, tree.Mount) and v.target == step.target), None)
+    if volume is None:
+        if plan.config.rootfs == "host" or not isinstance(step, tree.Mount) or not number:
+            return None
+        return ConfigError(
+            f"rootfs={plan.config.rootfs!r} is no root file system: its {step.target} has to be a directory, or not "
+            f"to be there ({os.strerror(number)})"
+        )
     around = max(
         (v for v in plan.config.volumes if volume.target.startswith(v.target + "/")),
         key=lambda v: len(v.target),

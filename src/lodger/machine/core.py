@@ -12,7 +12,7 @@ import time
 
 from lodger._record import record
 from lodger.boot import wire
-from lodger.boot.plan import BootPlan, plan, refused_volume
+from lodger.boot.plan import BootPlan, plan, refused_mount
 from lodger.config import parse
 from lodger.config.machine import MachineConfig
 from lodger.errors import (
@@ -154,7 +154,7 @@ class Machine:
             if advice:
                 error = HostError("the guest kernel cannot map its memory", errno.ENOMEM, advice)
             if channel.refused is not None:
-                error = refused_volume(self.plan, *channel.refused) or error
+                error = refused_mount(self.plan, *channel.refused) or error
             self.kill()
             raise error
         guards = {number: name for name, number in wire.GUARD_NUMBERS.items()}
