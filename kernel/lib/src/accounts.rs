@@ -55,10 +55,10 @@ pub fn group(groups: &[u8], name: &[u8]) -> Option<u32> {
 }
 
 /// The groups that have this user among their members, in the order of the file, each once, as many as one can be in
-/// (NGROUPS_MAX).
+/// beside its own (NGROUPS_MAX).
 #[must_use]
 pub fn memberships(groups: &[u8], user: &[u8]) -> Vec<u32> {
-    const MOST: usize = 65536;
+    const MOST: usize = 65535;
     let (mut found, mut known) = (Vec::new(), BTreeSet::new());
     for f in lines(groups) {
         // No members at all is one empty name.
