@@ -10,9 +10,9 @@ use core::ops::Deref;
 use core_::file::{File, FileOps, oflag};
 use core_::io::IoBuf;
 use core_::irq::{self, Line};
-use core_::vfs::{Attr, kind, makedev};
+use core_::vfs::{Attr, SetAttr, kind, makedev};
 use core_::wait::{Events, Interrupt, PollTable, WaitQueue};
-use core_::{Errno, Mutex, Result, current};
+use core_::{Errno, Mutex, Result, anon, current};
 use host::file::{self, HostFd, IoVec};
 
 /// STATX_BASIC_STATS and STATX_BTIME.
@@ -30,6 +30,8 @@ pub struct Shared {
     /// The host's type and permission bits, and the device number where it is a device.
     mode: u32,
     rdev: u64,
+    /// What is shown of one that is shown as a pipe. It is root's.
+    node: anon::Node,
 }
 
 struct Wake(Arc<WaitQueue>);
@@ -56,13 +58,19 @@ impl HostStream {
         let st = file::statx(fd.raw(), b"", ATTRIBUTES)?;
         let flags = file::status_flags(fd.raw())? & (oflag::ACCMODE | oflag::APPEND);
         let Attr { mode, rdev, .. } = Attr::of_host(&st);
-        let shared = Shared { fd, queue: Arc::default(), line: Mutex::default(), mode, rdev };
+        let node = anon::Node::of(kind::FIFO, 0, 0);
+        let shared = Shared { fd, queue: Arc::default(), line: Mutex::default(), mode, rdev, node };
         Ok(File::new(Arc::new(HostStream(Arc::new(shared))), flags))
     }
 
     /// A file of the host: it has places, and its position is the host's, which others go on from.
     fn is_file(&self) -> bool {
         self.mode & kind::MASK == kind::FILE
+    }
+
+    /// Its attributes are a host file's.
+    fn is_hosts(&self) -> bool {
+        matches!(self.mode & kind::MASK, kind::FILE | kind::CHAR)
     }
 
     fn now(&self) -> Events {
@@ -256,13 +264,22 @@ impl FileOps for HostStream {
     }
 
     /// A pipe, a file or a device as on the host; a socket is shown as the pipe that it is used as, because it takes no
-    /// socket calls. It belongs to root.
+    /// socket calls.
     fn attr(&self, _f: &File) -> Option<Attr> {
-        if !matches!(self.mode & kind::MASK, kind::FILE | kind::CHAR) {
-            return None;
+        if !self.is_hosts() {
+            return Some(self.node.attr());
         }
         let st = file::statx(self.fd.raw(), b"", ATTRIBUTES).ok()?;
         Some(Attr::of_host(&st))
+    }
+
+    fn setattr(&self, _f: &File, set: &SetAttr) -> Result<()> {
+        // What others have, too, is not changed from here.
+        if self.is_hosts() {
+            return Err(Errno::EPERM);
+        }
+        self.node.set(set);
+        Ok(())
     }
 
     fn link_text(&self, _f: &File) -> Option<Vec<u8>> {
@@ -270,7 +287,7 @@ impl FileOps for HostStream {
             kind::FILE => "file",
             kind::CHAR if self.rdev == makedev(1, 3) => return Some(b"/dev/null".to_vec()),
             kind::CHAR => "device",
-            _ => "pipe",
+            _ => return Some(anon::link_text("pipe", self.node.ino())),
         };
         Some(alloc::format!("{what}:[{}]", self.fd.raw()).into_bytes())
     }
