@@ -89,6 +89,9 @@ fn default(me: &'static Thread, info: &SigInfo) {
             // A group that nobody could continue is not stopped by the terminal (POSIX "orphaned process group").
             let terminal = signo != sig::STOP;
             if terminal && core_::task::TREE.lock().orphaned_group(me.process.pgid()) {
+                if signo == sig::TSTP {
+                    core_::task::unstopped(&me.process, &|| stop(me, signo));
+                }
                 return;
             }
             stop(me, signo);
