@@ -16,7 +16,11 @@ static NOTED: Mutex<BTreeMap<u64, Refused>> = host::sync::mutex(BTreeMap::new())
 
 /// Notes that the calling thread's command was refused something. A leaf: may be called with any lock held.
 pub fn note(what: Refused) {
-    let origin = crate::current().process.origin;
+    note_for(crate::current().process.origin, what);
+}
+
+/// Notes that command `origin` was refused something.
+pub(crate) fn note_for(origin: u64, what: Refused) {
     if origin != 0 {
         NOTED.lock().entry(origin).or_insert(what);
     }

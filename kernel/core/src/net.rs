@@ -3,6 +3,7 @@
 
 use crate::file::{File, FileOps, oflag};
 use crate::io::IoBuf;
+use crate::vfs::{Attr, SetAttr, kind};
 use crate::wait::{Events, PollTable};
 use crate::{Errno, Mutex, Result, anon};
 use alloc::sync::Arc;
@@ -122,16 +123,16 @@ pub trait Socket: Send + Sync + Any {
 /// The file object around a socket.
 pub struct SocketFile {
     pub socket: Arc<dyn Socket>,
-    ino: u64,
+    node: anon::Node,
 }
 
 impl SocketFile {
     /// A new open file for `socket`, with `flags` O_NONBLOCK or 0.
     #[must_use]
     pub fn open(socket: Arc<dyn Socket>, flags: u32) -> Arc<File> {
-        let ino = anon::next_ino();
-        socket.opened(ino);
-        let ops = Arc::new(SocketFile { socket, ino });
+        let node = anon::Node::new(kind::SOCKET);
+        socket.opened(node.ino());
+        let ops = Arc::new(SocketFile { socket, node });
         File::new(ops, oflag::RDWR | (flags & oflag::NONBLOCK))
     }
 }
@@ -161,7 +162,14 @@ impl FileOps for SocketFile {
         self.socket.ioctl(file, cmd, arg)
     }
     fn link_text(&self, _file: &File) -> Option<Vec<u8>> {
-        Some(anon::link_text("socket", self.ino))
+        Some(anon::link_text("socket", self.node.ino()))
+    }
+    fn attr(&self, _file: &File) -> Option<Attr> {
+        Some(self.node.attr())
+    }
+    fn setattr(&self, _file: &File, set: &SetAttr) -> Result<()> {
+        self.node.set(set);
+        Ok(())
     }
     fn release(&self, _file: &File) {
         self.socket.close();

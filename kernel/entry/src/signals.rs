@@ -179,8 +179,6 @@ fn handle(me: &'static Thread, info: &SigInfo, action: &Action) -> bool {
     let on = on_stack(&alt, c.regs.rsp);
     let switch = action.flags & Action::ONSTACK != 0 && alt.size > 0 && !on;
     const AUTODISARM: u32 = 1 << 31;
-    const SS_ONSTACK: u32 = 1;
-    let shown = alt.flags | if on { SS_ONSTACK } else { 0 };
     let old = me.blocked();
     let back_to = me.saved_mask.lock().take().unwrap_or(old);
     let fault = me.take_fault();
@@ -190,7 +188,8 @@ fn handle(me: &'static Thread, info: &SigInfo, action: &Action) -> bool {
         handler: action.handler,
         restorer: action.restorer,
         mask: back_to.0,
-        stack: [alt.sp, u64::from(shown), alt.size],
+        // As it was set, whether it is stood on or not (`__save_altstack`).
+        stack: [alt.sp, u64::from(alt.flags), alt.size],
         switch_to: switch.then(|| alt.sp + alt.size),
         fault,
     };

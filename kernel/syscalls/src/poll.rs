@@ -82,10 +82,14 @@ fn wait_ready(watches: &[Watch], got: &mut [Events], limit: Limit) -> Result<usi
         n
     };
     let n = look(got, None);
-    if n > 0 || limit.deadline == Some(0) {
+    let me = current();
+    if n > 0 {
         return Ok(n);
     }
-    let me = current();
+    if limit.deadline == Some(0) {
+        // Nothing is waited for, but a signal is told: this may be the only call that lets it come.
+        return if me.interrupted(Interrupt::Signal) { Err(Errno::EINTR) } else { Ok(0) };
+    }
     let mut table = PollTable::new(Arc::new(ThreadWaker(me.parker.clone())));
     let mut n = look(got, Some(&mut table));
     while n == 0 {
@@ -112,7 +116,8 @@ pub(crate) fn wait_for(file: &Arc<File>, want: Events, may_wait: bool) -> Result
     match n {
         Ok(0) => Err(Errno::EAGAIN),
         Ok(_) => Ok(()),
-        Err(Errno::EINTR) => Err(Errno::ERESTARTSYS),
+        Err(Errno::EINTR) if may_wait => Err(Errno::ERESTARTSYS),
+        Err(Errno::EINTR) => Err(Errno::EAGAIN),
         Err(e) => Err(e),
     }
 }

@@ -111,20 +111,21 @@ pub(super) fn settle_all() {
 }
 
 impl Space {
-    /// Before a fork: where the child's copy would be much of what there is, holds what can be held. What is left counts twice.
-    pub(super) fn hold_for_fork(&mut self) {
+    /// Before a fork: where the child's copy would be much of what there is, holds what can be held; true where that was so. What
+    /// is left counts twice.
+    pub(super) fn hold_for_fork(&mut self) -> bool {
         let scarce = |s: &Space| {
             let (now, most) = commitment();
             let own = s.areas.charged();
             own >= SMALL && now.saturating_add(own) > most / 2
         };
         if !scarce(self) {
-            return;
+            return false;
         }
         self.areas.settle();
         settle_all();
         if !scarce(self) {
-            return;
+            return false;
         }
         let frames = spaces::mmu().pages_are_frames();
         let mut starts = Vec::new();
@@ -146,6 +147,7 @@ impl Space {
             }
         }
         self.areas.hold(&starts, !frames);
+        true
     }
 
     /// Counts and opens all of `[start, end)` that waits for a write.

@@ -11,6 +11,7 @@ mod fault;
 mod held;
 mod lock;
 mod map;
+mod oom;
 mod over;
 mod resident;
 mod show;
@@ -131,6 +132,8 @@ static COMMITTED: AtomicU64 = AtomicU64::new(0);
 /// of the memory file, no more than there are (docs/decisions/0004-memory-limit.md).
 const OVERCOMMIT: u64 = 2;
 const SLACK: u64 = 128 << 20;
+/// What a forked child that counts nothing at first is going to write soon.
+const CHILD: u64 = 4 << 20;
 /// True once an address space has had an area that is charged as it is touched (`flag::LAZY`).
 static LAZY: AtomicBool = AtomicBool::new(false);
 /// Address spaces in which something may wait for its first touch or write (`Area::waits`): only then is it looked for before the
@@ -200,8 +203,9 @@ impl Mm {
     /// `ENOMEM`: the child's copy would be more than the VM may commit.
     pub fn fork_locked(&self) -> crate::Result<(Arc<Mm>, crate::MutexGuard<'_, Space>)> {
         let mut s = self.space.lock();
-        s.hold_for_fork();
-        let twice = s.areas.charged();
+        let scarce = s.hold_for_fork();
+        // Where nothing is left for a child to write, it is better not made than killed, or another for it.
+        let twice = s.areas.charged() + if scarce { CHILD.min(s.areas.accounted()) } else { 0 };
         check_commit(twice, Some(&mut s.areas))?;
         let table = spaces::mmu().fork(self, &mut s);
         let mut copy = Space {

@@ -298,7 +298,8 @@ fn tell_parent(p: &Arc<Process>, parent: &Arc<Process>, status: Exit) {
     if auto {
         reap(p);
     }
-    if signo != 0 && !(auto && act.handler == Action::IGN) && parent.pid != 1 {
+    // clone(2) takes any number; one that is no signal tells nobody.
+    if (1..=64).contains(&signo) && !(auto && act.handler == Action::IGN) && parent.pid != 1 {
         let (c, st) = exit_code(status);
         let u = *p.usage.lock();
         let uid = p.cred.lock().uid;

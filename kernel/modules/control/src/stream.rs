@@ -11,9 +11,9 @@ use core::ops::Deref;
 use core_::file::{File, FileOps, oflag};
 use core_::io::IoBuf;
 use core_::irq::{self, Line};
-use core_::vfs::{Attr, kind, makedev};
+use core_::vfs::{Attr, SetAttr, kind, makedev};
 use core_::wait::{Events, Interrupt, PollTable, WaitQueue};
-use core_::{Errno, Mutex, Result, current};
+use core_::{Errno, Mutex, Result, anon, current};
 use host::file::{self, HostFd, IoVec};
 
 /// STATX_BASIC_STATS and STATX_BTIME.
@@ -34,6 +34,8 @@ pub struct Shared {
     /// The host's type and permission bits, and the device number where it is a device.
     mode: u32,
     rdev: u64,
+    /// What is shown of one that is shown as a pipe. It is root's.
+    node: anon::Node,
     /// For a terminal of the host.
     gate: Option<Arc<Gate>>,
 }
@@ -64,13 +66,19 @@ impl HostStream {
         let Attr { mode, rdev, .. } = Attr::of_host(&st);
         let gate = (mode & kind::MASK == kind::CHAR && rdev >> 8 & 0xfff != MEMORY).then(|| gate.clone());
         let queue = gate.as_ref().map_or_else(Arc::default, |g| g.queue.clone());
-        let shared = Shared { fd, queue, line: Mutex::default(), mode, rdev, gate };
+        let node = anon::Node::of(kind::FIFO, 0, 0);
+        let shared = Shared { fd, queue, line: Mutex::default(), mode, rdev, node, gate };
         Ok(File::new(Arc::new(HostStream(Arc::new(shared))), flags))
     }
 
     /// A file of the host: it has places, and its position is the host's, which others go on from.
     fn is_file(&self) -> bool {
         self.mode & kind::MASK == kind::FILE
+    }
+
+    /// Its attributes are a host file's.
+    fn is_hosts(&self) -> bool {
+        matches!(self.mode & kind::MASK, kind::FILE | kind::CHAR)
     }
 
     fn now(&self) -> Events {
@@ -281,13 +289,22 @@ impl FileOps for HostStream {
     }
 
     /// A pipe, a file or a device as on the host; a socket is shown as the pipe that it is used as, because it takes no
-    /// socket calls. It belongs to root.
+    /// socket calls.
     fn attr(&self, _f: &File) -> Option<Attr> {
-        if !matches!(self.mode & kind::MASK, kind::FILE | kind::CHAR) {
-            return None;
+        if !self.is_hosts() {
+            return Some(self.node.attr());
         }
         let st = file::statx(self.fd.raw(), b"", ATTRIBUTES).ok()?;
         Some(Attr::of_host(&st))
+    }
+
+    fn setattr(&self, _f: &File, set: &SetAttr) -> Result<()> {
+        // What others have, too, is not changed from here.
+        if self.is_hosts() {
+            return Err(Errno::EPERM);
+        }
+        self.node.set(set);
+        Ok(())
     }
 
     fn link_text(&self, _f: &File) -> Option<Vec<u8>> {
@@ -295,7 +312,7 @@ impl FileOps for HostStream {
             kind::FILE => "file",
             kind::CHAR if self.rdev == makedev(1, 3) => return Some(b"/dev/null".to_vec()),
             kind::CHAR => "device",
-            _ => "pipe",
+            _ => return Some(anon::link_text("pipe", self.node.ino())),
         };
         Some(alloc::format!("{what}:[{}]", self.fd.raw()).into_bytes())
     }

@@ -217,11 +217,10 @@ impl Mmu for Multi {
         }
         let write = err & 2 != 0;
         if v.flags & flag::LAZY != 0 || write && v.flags & flag::COW != 0 {
-            // The program was promised this memory and can not be told otherwise: as Linux out of memory.
-            return match s.open_chunk(addr, write) {
-                Ok(_) => FaultResult::Retry,
-                Err(_) => FaultResult::Signal(sig::KILL, code::KERNEL),
-            };
+            // The program was promised this memory and can not be told otherwise.
+            let opened = s.open_chunk(addr, write);
+            drop(s);
+            return if opened.is_ok() { FaultResult::Retry } else { crate::mm::oom::fault() };
         }
         if v.prot & flag::PROT_EXEC != 0 && wx::on() {
             return Mm::exec_fault(&s, addr, err, start, v);
