@@ -88,7 +88,7 @@ class Fake:
                 except ProcessLookupError:
                     os.kill(pid, values[1])  # its setsid() is still to come
             self.send(wire.ACK, ident, 0 if pid else 3)
-        elif kind == wire.WINSIZE:
+        elif kind in (wire.WINSIZE, wire.TERMINAL):
             self.send(wire.ACK, ident, 0)
         elif kind == wire.STATS:
             self.send(wire.STATS_REPLY, ident, json.dumps({"steps": self.steps, "fds": os.listdir("/proc/self/fd")}))
@@ -99,7 +99,10 @@ class Fake:
         return True
 
     def spawn(self, ident, values, fds):
-        argv, envp, cwd, _, _, _, flags, _, _, *indices = values
+        argv, envp, cwd, _, _, _, _, flags, _, _, *indices, words, length = values
+        if words != wire.NO_FD:
+            reader = wire._Reader(os.pread(fds[words], length, 0), 0, "words")
+            argv, envp = ([reader.data() for _ in range(reader.items())] for _ in range(2))
         name = argv[0].decode()
         if name == "panic":
             self.send(wire.STARTED, ident, 7)
@@ -114,7 +117,7 @@ class Fake:
         if name == "deaf":
             self.send(wire.STARTED, ident, 7)
             return
-        environment = dict(e.split(b"=", 1) for e in envp)
+        environment = {b"HOME": b"/root", **dict(e.split(b"=", 1) for e in envp)}
         places = environment[b"PATH"].decode().split(":")
         path = name if "/" in name else next((p for d in places if os.path.exists(p := f"{d}/{name}")), None)
         if path is None or not os.path.exists(path):

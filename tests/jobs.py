@@ -1,6 +1,8 @@
 """`lodger run` as a shell's job: what Ctrl-Z and fg do to it, on the fake guest kernel and on the real one."""
 
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
@@ -8,6 +10,44 @@ import time
 
 LODGER = [sys.executable, "-m", "lodger"]
 TICKS = "i=0; while [ $i -lt 40 ]; do echo $i; i=$((i+1)); sleep 0.05; done"
+
+
+class Terminal:
+    """A person at a terminal."""
+
+    def __init__(self, argv, **options):
+        self.ours, theirs = pty.openpty()
+        self.seen = b""
+        self.child = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs,
+                                      start_new_session=True, **options)  # fmt: skip
+        os.close(theirs)
+
+    def until(self, words, seconds=20):
+        end = time.monotonic() + seconds
+        while words not in self.seen:
+            assert select.select([self.ours], [], [], max(0, end - time.monotonic()))[0], self.seen
+            self.seen += os.read(self.ours, 4096)
+        before, _, self.seen = self.seen.partition(words)
+        return before
+
+    def type(self, text):
+        os.write(self.ours, text)
+
+    def again_and_again(self, text, words):
+        """Type it until these words come."""
+        for _ in range(100):
+            self.type(text)
+            end = time.monotonic() + 0.2
+            while select.select([self.ours], [], [], max(0, end - time.monotonic()))[0]:
+                self.seen += os.read(self.ours, 4096)
+            if words in self.seen:
+                return self.until(words)
+        raise AssertionError(self.seen)
+
+    def close(self):
+        self.child.kill()
+        self.child.wait()
+        os.close(self.ours)
 
 
 def started(script, **options):

@@ -32,19 +32,20 @@ class ConfigError(LodgerError, ValueError):
 
 
 class HostError(LodgerError, OSError):
-    """The host lacks or refused something. ``errno`` is the host's number, or 0."""
+    """The host lacks or refused something. ``errno`` is the host's number, or 0; ``way_out`` ends the message."""
 
-    def __init__(self, what: str, errno: int = 0) -> None:
+    def __init__(self, what: str, errno: int = 0, way_out: str = "") -> None:
         self.what = what
+        self.way_out = way_out
         text = f"{what}: {os.strerror(errno)}" if errno else what
-        super().__init__(text)
+        super().__init__(text + way_out)
         self.errno = errno
 
     def __str__(self) -> str:
         return str(self.args[0])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return HostError, (self.what, self.errno)
+        return HostError, (self.what, self.errno, self.way_out)
 
 
 class BootError(LodgerError):

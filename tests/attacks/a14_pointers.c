@@ -24,6 +24,10 @@
 #define MSG2 0x5a5a000fl // a msghdr whose control buffer is bad
 #define SEV 0x5a5a0010l
 #define PTMX 0x5a5a0011l
+#define MEM 0x5a5a0012l   // /proc/PID/mem of the parent, which sleeps
+#define SELF 0x5a5a0013l
+#define PARENT 0x5a5a0014l
+#define FINE 0x5a5a0015l // an iovec array of good memory
 
 static const struct { const char *name; int nr; long a[6]; int may; } rows[] = {
     // `may`: success is Linux's own answer (the pointer is only noted, or may be any).
@@ -64,7 +68,10 @@ static const struct { const char *name; int nr; long a[6]; int may; } rows[] = {
     {"prctl pdeath", SYS_prctl, {PR_GET_PDEATHSIG, P}}, {"fcntl lock", SYS_fcntl, {FD, F_SETLK, P}}, {"fcntl getlk", SYS_fcntl, {FD, F_GETLK, P}}, {"fcntl owner", SYS_fcntl, {FD, F_SETOWN_EX, P}}, {"ioctl", SYS_ioctl, {PIPER, 0x541b, P}}, {"ioctl tcgets", SYS_ioctl, {PTMX, 0x5401, P}},
     {"ioctl tcsets", SYS_ioctl, {PTMX, 0x5402, P}}, {"ioctl winsize", SYS_ioctl, {PTMX, 0x5413, P}}, {"ioctl ptn", SYS_ioctl, {PTMX, 0x80045430, P}}, {"mincore", SYS_mincore, {OK, 4096, P}}, {"memfd_create", SYS_memfd_create, {P, 0}}, {"mount", SYS_mount, {P, PATH, P, 0, 0}},
     {"umount2", SYS_umount2, {P, 0}}, {"chroot", SYS_chroot, {P}}, {"pivot_root", SYS_pivot_root, {P, P}}, {"sethostname", SYS_sethostname, {P, 4}}, {"syslog", SYS_syslog, {3, P, 16}, 1}, {"inotify_add_watch", SYS_inotify_add_watch, {FD, P, 1}},
-    {"name_to_handle_at", SYS_name_to_handle_at, {AT_FDCWD, PATH, P, OK, 0}}, {"process_vm_readv", SYS_process_vm_readv, {1, P, 1, P, 1, 0}}, {"io_setup", SYS_io_setup, {8, P}}, {"io_uring_setup", 425, {8, P}}, {"bpf", SYS_bpf, {0, P, 64}}, {"perf_event_open", SYS_perf_event_open, {P, 0, -1, -1, 0}},
+    {"name_to_handle_at", SYS_name_to_handle_at, {AT_FDCWD, PATH, P, OK, 0}}, {"process_vm_readv", SYS_process_vm_readv, {PARENT, P, 1, FINE, 1, 0}},
+    {"process_vm_readv pieces", SYS_process_vm_readv, {PARENT, FINE, 1, P, 1, 0}}, {"process_vm_readv to", SYS_process_vm_readv, {PARENT, IOV, 1, FINE, 1, 0}}, {"process_vm_readv from", SYS_process_vm_readv, {PARENT, FINE, 1, IOV, 1, 0}},
+    {"process_vm_readv self", SYS_process_vm_readv, {SELF, FINE, 1, IOV, 1, 0}}, {"process_vm_writev from", SYS_process_vm_writev, {PARENT, IOV, 1, FINE, 1, 0}}, {"process_vm_writev to", SYS_process_vm_writev, {PARENT, FINE, 1, IOV, 1, 0}},
+    {"process_vm_writev self", SYS_process_vm_writev, {SELF, FINE, 1, IOV, 1, 0}}, {"mem read", SYS_pread64, {MEM, OK, 16, P}}, {"mem write", SYS_pwrite64, {MEM, OK, 16, P}}, {"mem read to", SYS_pread64, {MEM, P, 16, OK}}, {"mem write from", SYS_pwrite64, {MEM, P, 16, OK}}, {"io_setup", SYS_io_setup, {8, P}}, {"io_uring_setup", 425, {8, P}}, {"bpf", SYS_bpf, {0, P, 64}}, {"perf_event_open", SYS_perf_event_open, {P, 0, -1, -1, 0}},
     {"userfaultfd", SYS_userfaultfd, {0}}, {"modify_ldt", SYS_modify_ldt, {1, P, 16}}, {"modify_ldt read", SYS_modify_ldt, {0, P, 16}, 1}, {"add_key", SYS_add_key, {P, P, P, 8, -3}}, {"landlock_create_ruleset", 444, {P, 8, 0}}, {"seccomp", SYS_seccomp, {1, 0, P}},
     {"ptrace peek", SYS_ptrace, {1, 1, P, OK}}, {"kcmp", SYS_kcmp, {1, 1, 0, 0, 0}, 1}, {"swapon", SYS_swapon, {P, 0}}, {"acct", SYS_acct, {P}}, {"quotactl", SYS_quotactl, {0, P, 0, P}}, {"init_module", SYS_init_module, {P, 16, P}}, {"adjtimex", SYS_adjtimex, {P}}, {"clock_adjtime", SYS_clock_adjtime, {0, P}},
     {"msgsnd", SYS_msgsnd, {0, P, 8, 0}}, {"semop", SYS_semop, {0, P, 1}}, {"mq_open", SYS_mq_open, {P, 0, 0, 0}}, {"getitimer prof", SYS_getitimer, {2, P}}, {"ustat", SYS_ustat, {0, P}}, {"uselib", SYS_uselib, {P}}, {"set_thread_area", SYS_set_thread_area, {P}}, {"migrate_pages", SYS_migrate_pages, {0, 64, P, P}},
@@ -73,7 +80,7 @@ static const struct { const char *name; int nr; long a[6]; int may; } rows[] = {
 
 static unsigned long bad[] = {KERNEL, KERNEL + 0x1234, HEAP, SLOTS + 0x8000, OPEN_PAGES, TRUSTED, TRUSTED + 8, JUMP_ALIAS, KERNEL_END - 8, KERNEL - 4, RAM_WINDOW, RAM_WINDOW + 64,
     0x7ffffffff000, 0x7fffffffeffe, 0x800000000000, 0xffff800000000000, 0xffffffffff600000, -1ul, -8ul, -4096ul, 1, 8};
-static char *good; static int fd, dirfd_, ep, tfd, efd, pp[2], sv[2], ptmx;
+static char *good; static int fd, dirfd_, ep, tfd, efd, pp[2], sv[2], ptmx, mem;
 
 static long value(long v, unsigned long p) {
     struct iovec *iov = (void *)(good + 32768);
@@ -81,6 +88,8 @@ static long value(long v, unsigned long p) {
     switch (v) {
     case P: return p; case OK: return (long)good; case PATH: return (long)"/tmp/a14"; case LINK: return (long)"/proc/self/exe";
     case FD: return fd; case PIPER: return pp[0]; case PIPEW: return pp[1]; case SOCK: return sv[0]; case EPOLL: return ep; case DIRFD: return dirfd_; case TFD: return tfd; case EFD: return efd; case PTMX: return ptmx;
+    case MEM: return mem; case SELF: return getpid(); case PARENT: return getppid();
+    case FINE: { struct iovec *f = (void *)(good + 34816); f[0] = (struct iovec){good + 36864, 16}; return (long)f; }
     case IOV: iov[0] = (struct iovec){(void *)p, 16}; iov[1] = (struct iovec){(void *)p, 1 << 20}; return (long)iov;
     case MSG: memset(mh, 0, sizeof *mh); iov[0] = (struct iovec){(void *)p, 16}; mh->msg_iov = iov; mh->msg_iovlen = 1; return (long)mh;
     case MSG2: memset(mh, 0, sizeof *mh); iov[0] = (struct iovec){good, 16}; mh->msg_iov = iov; mh->msg_iovlen = 1; mh->msg_control = (void *)p; mh->msg_controllen = 64; return (long)mh;
@@ -135,6 +144,7 @@ int main(void) {
     write(fd, good, 65536); lseek(fd, 0, SEEK_SET);
     dirfd_ = open("/", O_RDONLY); ep = epoll_create1(0); tfd = timerfd_create(CLOCK_MONOTONIC, 0); efd = eventfd(1, EFD_NONBLOCK);
     pipe2(pp, O_NONBLOCK); write(pp[1], "x", 1); socketpair(AF_UNIX, SOCK_STREAM, 0, sv); write(sv[1], "hello world, hello world", 24);
+    mem = open("/proc/self/mem", O_RDWR);
     ptmx = open("/dev/ptmx", O_RDWR | O_NOCTTY);
     struct epoll_event ev = {EPOLLIN}; epoll_ctl(ep, EPOLL_CTL_ADD, efd, &ev);
     sigset_t s; sigemptyset(&s);

@@ -50,6 +50,57 @@ static long written(const char *name, long want) {
     return done;
 }
 
+static char *at(const char *name) {
+    static char paths[4][200];
+    static int n;
+    char *p = paths[n++ % 4];
+    snprintf(p, sizeof paths[0], "%s/%s", dir, name);
+    return p;
+}
+
+static int made(const char *name) {
+    int fd = open(at(name), O_CREAT | O_WRONLY, 0600);
+    return fd < 0 ? errno : close(fd);
+}
+
+static bool there(const char *name) {
+    return access(at(name), F_OK) == 0;
+}
+
+// Mounts on mounts: bound with or without them, moved, taken away as a whole.
+static void trees(void) {
+    CHECK(mount("top", dir, "tmpfs", 0, NULL) == 0);
+    for (const char **n = (const char *[]){"a", "a/d", "b", "c", "e", NULL}; *n; n++) CHECK(mkdir(at(*n), 0755) == 0);
+    CHECK(made("file") == 0 && made("a/f") == 0);
+    CHECK(mount("one", at("a/d"), "tmpfs", 0, NULL) == 0 && made("a/d/in") == 0 && mkdir(at("a/d/deep"), 0755) == 0);
+    CHECK(mount("two", at("a/d/deep"), "tmpfs", 0, NULL) == 0 && made("a/d/deep/inner") == 0);
+
+    CHECK(mount(at("a"), at("b"), NULL, MS_BIND, NULL) == 0);
+    CHECK(there("b/f") && there("b/d") && !there("b/d/in"));
+    CHECK(mount(at("a"), at("c"), NULL, MS_BIND | MS_REC, NULL) == 0);
+    CHECK(there("c/f") && there("c/d/in") && there("c/d/deep/inner"));
+    CHECK(made("c/d/deep/new") == 0 && there("a/d/deep/new") && !there("b/d/deep"));
+    CHECK(umount(at("c")) == -1 && errno == EBUSY);
+    CHECK(umount(at("c/d/deep")) == 0 && !there("c/d/deep/inner") && there("a/d/deep/inner"));
+    CHECK(umount2(at("c"), MNT_DETACH) == 0 && !there("c/d") && there("a/d/deep/inner"));
+    CHECK(umount(at("c")) == -1 && errno == EINVAL);
+
+    CHECK(mount(at("a/d"), at("e"), NULL, MS_MOVE, NULL) == 0);
+    CHECK(there("e/in") && there("e/deep/inner") && !there("a/d/in"));
+    CHECK(mount(at("e"), at("e/deep"), NULL, MS_MOVE, NULL) == -1 && errno == ELOOP);
+    CHECK(mount(at("a"), at("c"), NULL, MS_MOVE, NULL) == -1 && errno == EINVAL);
+    CHECK(mount(at("e"), at("file"), NULL, MS_MOVE, NULL) == -1);
+    CHECK(there("e/deep/inner"));
+    CHECK(mount(at("nothing"), at("c"), NULL, MS_MOVE, NULL) == -1 && errno == ENOENT);
+    CHECK(mount(at("e/deep"), at("c"), NULL, MS_MOVE, NULL) == 0 && there("c/inner") && there("e/in"));
+    CHECK(umount(at("e")) == 0 && !there("e/in"));
+    // All at once, with a file of it open.
+    int fd = open(at("c/inner"), O_RDWR);
+    CHECK(fd >= 0 && umount(dir) == -1 && errno == EBUSY);
+    CHECK(umount2(dir, MNT_DETACH) == 0 && !there("c"));
+    CHECK(write(fd, "x", 1) == 1 && close(fd) == 0);
+}
+
 static void tests(void) {
     struct statfs s;
     struct stat st;
@@ -103,5 +154,6 @@ static void tests(void) {
     CHECK(fd >= 0 && umount2(dir, MNT_DETACH) == 0 && access(path, F_OK) == -1 && errno == ENOENT);
     CHECK(pread(fd, path, 4, 4092) == 4 && memcmp(path, "xxxx", 4) == 0);
     CHECK(close(fd) == 0);
+    trees();
     CHECK(rmdir(dir) == 0);
 }

@@ -122,4 +122,18 @@ static void tests(void) {
     SHOW(clone3(&a));
     SHOW(syscall(SYS_clone, CLONE_PIDFD | CLONE_PARENT_SETTID | SIGCHLD, 0, &ptid, 0, 0));
     SHOW(syscall(SYS_clone, CLONE_FS | 0x20000 /* NEWNS */ | SIGCHLD, 0, 0, 0, 0));
+
+    // The same word twice, a stack beyond all addresses, a word in no memory, an exit signal that is none.
+    a = (struct clone_args){.flags = CLONE_PIDFD | CLONE_PARENT_SETTID, .exit_signal = SIGCHLD, .pidfd = (uintptr_t)&ptid, .parent_tid = (uintptr_t)&ptid};
+    SHOW(clone3(&a));
+    a = (struct clone_args){.exit_signal = SIGCHLD, .stack = 8, .stack_size = -1ul};
+    SHOW(clone3(&a));
+    a = (struct clone_args){.flags = CLONE_PARENT_SETTID, .exit_signal = SIGCHLD, .parent_tid = 8};
+    p = clone3(&a);
+    if (!p) _exit(14);
+    say_status("nowhere to tell", wait_for(p));
+    p = syscall(SYS_clone, 70, 0, 0, 0, 0);
+    if (!p) _exit(15);
+    CHECK(waitpid(p, &st, __WCLONE) == p);
+    say_status("signal 70", st);
 }

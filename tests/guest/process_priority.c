@@ -7,6 +7,51 @@ enum { PROCESS = 1, GROUP, USER };
 static long get(int which, int who) { return syscall(SYS_ioprio_get, which, who); }
 static long set(int which, int who, int value) { return syscall(SYS_ioprio_set, which, who, value); }
 
+static pid_t thread_id;
+static int pipes[2][2];
+
+static void *in_thread(void *arg) {
+    char c;
+    thread_id = gettid();
+    SHOW(getpriority(PRIO_PROCESS, 0)); // its maker's
+    SHOW(setpriority(PRIO_PROCESS, 0, 7));
+    CHECK(write(pipes[0][1], "x", 1) == 1);
+    CHECK(read(pipes[1][0], &c, 1) == 1);
+    SHOW(getpriority(PRIO_PROCESS, 0));
+    return arg;
+}
+
+static int nice_of(const char *path) {
+    char text[500] = {0};
+    int fd = open(path, O_RDONLY), n = -99;
+    CHECK(read(fd, text, sizeof text - 1) > 0);
+    close(fd);
+    sscanf(strrchr(text, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %d", &n);
+    return n;
+}
+
+// Each thread has its own.
+static void threads(void) {
+    char path[60], c;
+    pthread_t t;
+    CHECK(pipe(pipes[0]) == 0 && pipe(pipes[1]) == 0);
+    SHOW(setpriority(PRIO_PROCESS, 0, 3));
+    pthread_create(&t, NULL, in_thread, NULL);
+    CHECK(read(pipes[0][0], &c, 1) == 1);
+    SHOW(getpriority(PRIO_PROCESS, 0));
+    SHOW(getpriority(PRIO_PROCESS, thread_id));
+    SHOW(nice_of("/proc/self/stat"));
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread_id);
+    SHOW(nice_of(path));
+    SHOW(get(PROCESS, thread_id));
+    SHOW(setpriority(PRIO_PROCESS, thread_id, 11));
+    SHOW(getpriority(PRIO_PROCESS, getpid()));
+    SHOW(getpriority(PRIO_PROCESS, thread_id));
+    say_status("own group", CHILD(setpgid(0, 0); SHOW(getpriority(PRIO_PGRP, 0)); SHOW(setpriority(PRIO_PGRP, 0, 12)); SHOW(getpriority(PRIO_PGRP, 0))));
+    CHECK(write(pipes[1][1], "x", 1) == 1);
+    pthread_join(t, NULL);
+}
+
 static void tests(void) {
     struct sched_param zero = {0}, one = {1};
     SHOW(get(PROCESS, 0));
@@ -75,6 +120,7 @@ static void tests(void) {
                    CPU_SET(0, &one_cpu);
                    SHOW(sched_setaffinity(1, sizeof one_cpu, &one_cpu));
                }));
+    say_status("threads", CHILD(threads()));
     SHOW(syscall(SYS_reboot, 1, 2, 3, NULL));
     say_status("unprivileged", CHILD(CHECK(setresuid(1234, 1234, 1234) == 0); SHOW(syscall(SYS_reboot, 1, 2, 3, NULL))));
 }

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -79,7 +80,8 @@ def test_exit_status(shared, code):
 
 
 def test_settings_of_a_command(shared):
-    assert shared.run(["pwd"], cwd="/usr/lib").stdout == b"/usr/lib\n"
+    for path in ("/usr/lib", b"/usr/lib", pathlib.PurePosixPath("/usr/lib")):
+        assert shared.run(["pwd"], cwd=path).stdout == b"/usr/lib\n"
     assert shared.sh("echo $A-$B", env={"A": "1", "B": "é"}).stdout == "1-é\n".encode()
     assert shared.run(["id", "-u"], user=1000).stdout == b"1000\n"
     assert shared.run(["id", "-g"], user="1000:100").stdout == b"100\n"

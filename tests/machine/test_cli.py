@@ -3,17 +3,14 @@
 import hashlib
 import json
 import os
-import pty
 import re
-import select
 import signal
-import subprocess
 import sys
 import time
 
 import pytest
 
-from jobs import stops_and_goes_on
+from jobs import Terminal, stops_and_goes_on
 
 
 @pytest.mark.parametrize(
@@ -51,6 +48,38 @@ def test_options(cli, tmp_path):
     assert done.stdout.split() == [b"/data", b"b", b"7", b"8", b"inn", b"f"]
 
 
+def test_a_volume_that_cannot_be_mounted_is_named(cli, tmp_path):
+    outer, inner = tmp_path / "outer", tmp_path / "inner"
+    (outer / "there").mkdir(parents=True)
+    inner.mkdir()
+    (outer / "file").write_text("")
+    for mode, target, words in (
+        (
+            ":ro",
+            "/data/more",
+            f"{inner}:/data/more cannot be mounted.*{outer}:/data, which is read-only: create {outer}/more",
+        ),
+        (":ro", "/data/a/b", f"create {outer}/a/b on the host, or show that one without :ro"),
+        ("", "/data/file", "is a file, or leads through one"),
+        ("", "/etc/passwd/x", f"{inner}:/etc/passwd/x .*is a file, or leads through one"),
+        ("", "/proc/x", f"{inner}:/proc/x .*take no more"),
+    ):
+        done = cli("run", "--guard", "none", "-v", f"{outer}:/data{mode}", "-v", f"{inner}:{target}", "true", text=True)
+        assert done.returncode == 125 and re.search(words, done.stderr), done
+        assert len(done.stderr.splitlines()) == 1
+    words = ["-v", f"{outer}:/data:ro", "-v", f"{inner}:/data/there", "touch", "/data/there/new"]
+    assert cli("run", "--guard", "none", *words).returncode == 0 and (inner / "new").exists()
+
+
+def test_a_directory_that_is_no_root_is_said(cli, tmp_path):
+    for make in (lambda p: p.write_text(""), lambda p: p.symlink_to("nowhere"), lambda p: p.symlink_to("/usr")):
+        make(tmp_path / "proc")
+        done = cli("run", "--guard", "none", "--rootfs", str(tmp_path), "true", text=True)
+        assert done.returncode == 125 and f"rootfs={str(tmp_path)!r} is no root" in done.stderr, done
+        assert "/proc has to be a directory" in done.stderr and len(done.stderr.splitlines()) == 1
+        (tmp_path / "proc").unlink()
+
+
 def test_stats_and_trace(cli, tmp_path):
     done = cli("run", "--guard", "none", "--stats=json", "true")
     assert isinstance(json.loads(done.stderr), dict)
@@ -80,27 +109,6 @@ def test_terminal_with_a_file_as_input(cli, tmp_path):
     with (tmp_path / "lines").open("rb") as file:
         done = cli("run", "--guard", "none", "-t", "--", "sh", "-c", "stty -echo; wc -c", stdin=file)
     assert done.returncode == 0 and done.stdout.split()[-1] == b"%d" % len(LINES), done
-
-
-class Terminal:
-    """A person at a terminal."""
-
-    def __init__(self, argv):
-        self.ours, theirs = pty.openpty()
-        self.seen = b""
-        self.child = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
-        os.close(theirs)
-
-    def until(self, words, seconds=20):
-        end = time.monotonic() + seconds
-        while words not in self.seen:
-            assert select.select([self.ours], [], [], max(0, end - time.monotonic()))[0], self.seen
-            self.seen += os.read(self.ours, 4096)
-        before, _, self.seen = self.seen.partition(words)
-        return before
-
-    def type(self, text):
-        os.write(self.ours, text)
 
 
 def test_interactive_bash(kernel):

@@ -171,3 +171,20 @@ def test_stats_break_initiation_down(cli):
 def test_combinations_that_cannot_work_say_why(cli, words, why):
     done = cli("run", *words, "true")
     assert done.returncode == 125 and why.encode() in done.stderr and b"Traceback" not in done.stderr
+
+
+def test_words_that_are_no_text(cli, tmp_path):
+    word = b"\xff"
+    for kind in ("svg", "html", "png"):
+        done = cli("profile", "--guard", "none", "--plot", str(tmp_path / f"p.{kind}"), "--", "echo", word)
+        assert done.returncode == 0 and done.stdout == b"\xff\n", done
+    done = cli("ladder", "--repeat", "1", "--plot", str(tmp_path / "l.html"), "--", "echo", word, timeout=120)
+    assert done.returncode == 0 and b"echo \\udcff" in done.stdout, done
+
+
+def test_a_figure_that_cannot_be_written_is_said_first(cli, tmp_path):
+    (tmp_path / "d.svg").mkdir()
+    for path, words in ((tmp_path / "no" / "p.svg", b"No such file"), (tmp_path / "d.svg", b"Is a directory")):
+        for verb in ("profile", "ladder"):
+            done = cli(verb, "--plot", str(path), "--", "sh", "-c", "echo ran >&2")
+            assert done.returncode == 125 and words in done.stderr and b"ran" not in done.stderr, done

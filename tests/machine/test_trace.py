@@ -136,3 +136,18 @@ def test_threads_and_vfork(cli, tmp_path):
         r'execve\("/bin/sh", \["/bin/sh", "-c", "exit 3"\], ADDRESS /\* \d+ vars \*/\) = 0', "\n".join(child)
     )
     assert sum("execve(" in line and line.startswith("[    3]") for line in seen) == 1
+
+
+def test_a_trace_that_cannot_be_written_is_said(cli):
+    done = cli("trace", "--guard", "none", "--host", "-o", "/dev/full", "--", "sh", "-c", "exit 3", text=True)
+    assert (
+        done.returncode == 3
+        and done.stderr == "lodger: the trace ends here: it cannot be written: No space left on device\n"
+    )
+
+
+def test_the_status_is_that_of_lodger_run(cli):
+    for words in (["profile"], ["trace"], ["trace", "--host"]):
+        for command, status in (("no-such", 127), ("/etc/passwd", 126), ("false", 1)):
+            done = cli(*words, "--guard", "none", "--", command)
+            assert done.returncode == status and b"Traceback" not in done.stderr, done

@@ -27,14 +27,49 @@ def test_bad_sizes_say_what_to_write(text):
         parse.size(text, "memory")
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("/a:/b", ("/a", "/b")),
+        ("a:/b:ro", ("a", "/b:ro")),
+        ("a:/b:rw", ("a", "/b:rw")),
+        ("/with:colon:/b", ("/with:colon", "/b")),
+        ("/with:/colon:/b c:ro", ("/with:/colon", "/b c:ro")),
+        ("/a:/b:wo", ("/a", "/b:wo")),
+    ],
+)
+def test_volumes_of_a_command_line(text, value):
+    assert parse.volume_spec(text) == value
+
+
+@pytest.mark.parametrize("text", ["", ":", "::", "/a", "/a:", ":/b", ":/b:ro", "ro", ":ro", "/a:ro", "/:"])
+def test_no_volumes_of_a_command_line(text):
+    # The one that looks like a guest path is refused as that.
+    with pytest.raises(ConfigError):
+        machine_config(volumes=dict([parse.volume_spec(text)]))
+
+
 @pytest.mark.parametrize(("text", "value"), [(None, None), (3, 3.0), ("1.5s", 1.5), ("2m", 120.0), ("1h", 3600.0)])
 def test_times(text, value):
     assert parse.seconds(text, "timeout") == value
 
 
-@pytest.mark.parametrize(("text", "value"), [(0, (0, 0)), ("1000", (1000, 1000)), ("1:2", (1, 2)), ((3, 4), (3, 4))])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (0, (0, 0)),
+        ("1000", (1000, 1000)),
+        ("1:2", (1, 2)),
+        ((3, 4), (3, 4)),
+        ("nobody", (0, None, "nobody")),
+        ("nobody:7", (0, 7, "nobody")),
+        ("nobody:audio", (0, 0, "nobody", "audio")),
+        ("7:audio", (7, 0, "", "audio")),
+        ("٣", (0, None, "٣")),
+    ],
+)
 def test_users(text, value):
-    assert parse.user(text) == value
+    assert parse.user(text) == parse.User(*value)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +90,18 @@ def test_users(text, value):
         ({"workdir": "/a/../b"}, r"\.\."),
         ({"env": {"A=B": "c"}}, "A=B"),
         ({"env": {"A": 1}}, "A=1"),
-        ({"user": "me"}, "user='me'"),
+        ({"user": ""}, "user=''"),
+        ({"user": "me:"}, "user='me:'"),
+        ({"user": ":me"}, "user=':me'"),
+        ({"user": "-1"}, "user='-1'"),
+        ({"user": "+1"}, "user='.1'"),
+        ({"user": "a\0b"}, "USER"),
+        ({"user": "\ud800"}, "no character"),
+        ({"user": "4294967295"}, "out of range"),
+        ({"env": {"A": "\ud800"}}, "no character"),
+        ({"workdir": "/\ud800"}, "no character"),
+        ({"rootfs": "/\ud800"}, "no character"),
+        ({"volumes": {"/tmp": "/\ud800"}}, "no character"),
         ({"user": "1:2:3"}, "1:2:3"),
         ({"user": -1}, "out of range"),
         ({"volumes": {"/no/such": "/x"}}, "create it first"),
@@ -76,10 +122,15 @@ def test_users(text, value):
         ({"memory": None}, "memory=None"),
         ({"user": None}, "user=None"),
         ({"user": True}, "user=True"),
-        ({"user": (1, None)}, "UID:GID"),
+        ({"user": (1, None)}, r"\(UID, GID\)"),
         ({"workdir": 3}, "workdir=3"),
         ({"monitor": 3}, "choose one of inline"),
         ({"trace": 1.5}, "trace=1.5"),
+        ({"disk": 1}, "at least 1M"),
+        ({"monitor": ""}, "monitor=''"),
+        ({"spaces": ""}, "spaces=''"),
+        ({"guard": ""}, "guard=''"),
+        ({"machine": ""}, "machine=''"),
     ],
 )
 def test_mistakes_are_named(settings, words):

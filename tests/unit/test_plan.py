@@ -64,6 +64,13 @@ def test_names_and_no_secret_files():
     assert not {"/etc/shadow", "/etc/gshadow", "/etc/machine-id"} & made.keys()
 
 
+def test_people_stay_unknown():
+    passwd = hostroot._system_entries(b"root:x:0:0::/root:\nlogs:x:50:50::/:\nann:x:1000:1000:Ann:/home/ann:\nbad\n")
+    assert passwd == b"root:x:0:0::/root:\nlogs:x:50:50::/:\n"
+    groups = b"adm:x:4:ann,logs,bob\nann:x:1000:\nsudo:x:27:ann\n"
+    assert hostroot._system_entries(groups, hostroot._names(passwd)) == b"adm:x:4:logs\nsudo:x:27:\n"
+
+
 def test_prefix_of_the_interpreter(monkeypatch, tmp_path):
     home = tmp_path / "ann"
     prefix = home / "pythons" / "3.11"
@@ -82,6 +89,9 @@ def test_directory_root(tmp_path):
     assert made[0] == Mount(OVERLAY, "/", str(tmp_path))
     assert any(getattr(s, "target", "") == "/tmp" for s in made)
     (tmp_path / "tmp").mkdir()
+    assert not any(getattr(s, "target", "") == "/tmp" for s in steps(rootfs=tmp_path))
+    (tmp_path / "tmp").rmdir()
+    (tmp_path / "tmp").symlink_to("/nowhere")
     assert not any(getattr(s, "target", "") == "/tmp" for s in steps(rootfs=tmp_path))
 
 

@@ -58,6 +58,18 @@ def test_timeout_kills_the_tree(vm):
     assert (result.returncode, result.fault) == (-9, "timeout")
 
 
+@pytest.mark.parametrize("value", ["x", 9999, -1, True, 2.5, 1 << 70])
+def test_host_trace_is_a_descriptor(fake, value):
+    with pytest.raises(lodger.ConfigError, match="host_trace="):
+        lodger.VM(guard="none", host_trace=value)
+
+
+def test_a_timeout_of_years(vm):
+    """More milliseconds than poll(2) takes."""
+    assert vm.run(["true"], timeout=9e8).returncode == 0
+    assert vm.popen(["true"]).wait(timeout=9e8) == 0
+
+
 def test_signal_numbers_are_negative(vm):
     assert vm.sh("kill -TERM $$").returncode == -15
 
@@ -69,11 +81,21 @@ def test_spawn_errors(vm):
     with pytest.raises(lodger.SpawnError) as caught:
         vm.run(["/etc/passwd"])
     assert caught.value.errno == 13
-    with pytest.raises(lodger.SpawnError, match="too long"):
+    with pytest.raises(lodger.SpawnError, match="200000 of them in one"):
         vm.run(["echo", "x" * 200_000])
+    with pytest.raises(lodger.SpawnError, match="too long"):
+        vm.run(["echo", *["x" * 100_000] * 90])
 
 
-@pytest.mark.parametrize("argv", ["ls", [], [3], [b"a\0b"], ["a\0b"], 7, None])
+def test_more_words_than_a_packet_takes(vm):
+    words = [f"{n}" * 1000 for n in range(300)]
+    assert vm.run(["echo", *words], text=True).stdout.split() == words
+    assert len(vm.run(["env"], env={f"V{n}": "x" * 1000 for n in range(300)}).stdout) > 300_000
+    left = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+    assert not [path for path in left if "lodger-words" in path]
+
+
+@pytest.mark.parametrize("argv", ["ls", [], [3], [b"a\0b"], ["a\0b"], ["\ud800"], 7, None])
 def test_bad_argv(vm, argv):
     with pytest.raises(lodger.ConfigError):
         vm.run(argv)

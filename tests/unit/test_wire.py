@@ -10,7 +10,6 @@ SAMPLES = {
     "q": -5,
     "B": b"\xff text",
     "L": [b"a", b"", b"c" * 300],
-    "U": [0, 7, 0xFFFFFFFF],
 }
 
 
@@ -40,7 +39,7 @@ def test_boot_is_laid_out_as_in_the_contract():
 
 
 def test_hostile_counts_cost_nothing():
-    head = wire.encode(wire.SPAWN, 1, [], [], b"", 0, 0, [], 0, 0, 0, 0, 0, 0)[:8]
+    head = wire.encode(wire.SPAWN, 1, [], [], b"", 0, 0, b"", b"", 0, 0, 0, 0, 0, 0, 0, 0)[:8]
     with pytest.raises(wire.WireError, match="list items"):
         wire.decode(head + b"\xff\xff\xff\xff")
 

@@ -99,6 +99,7 @@ impl Vm {
         if let Err(e) = core_::task::init_process() {
             panic!("boot: process 1: {e}");
         }
+        core_::task::on_unstopped(&(spawn::unstopped as fn(&Process, &dyn Fn())));
         core_::task::on_exited(&(exited as fn(&Process, Exit, &Usage)));
         syscalls::misc::set_machine(&self.boot.hostname, self.boot.cpus);
         wiring::system(&self.boot);
@@ -287,6 +288,10 @@ impl Machine for Vm {
 
     fn winsize(&self, id: u32, rows: u32, cols: u32) -> Result<(), Errno> {
         spawn::resize(id, rows, cols)
+    }
+
+    fn terminal(&self, id: u32, state: u32) -> Result<(), Errno> {
+        spawn::terminal(id, state)
     }
 
     fn stats(&self) -> String {

@@ -3,6 +3,7 @@
 #![no_main]
 extern crate alloc;
 
+mod accounts;
 mod auxv;
 mod calibrate;
 mod confine;

@@ -1,11 +1,13 @@
 //! SPAWN: commands of the VMM.
 
+use crate::accounts;
 use abi::wire;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use control::gate::Gate;
 use control::message::{Boot, Spawn, Writer};
 use control::server::{self, SpawnFailure};
 use control::stream::HostStream;
@@ -13,7 +15,7 @@ use core_::exec::Program;
 use core_::fd::FdTable;
 use core_::file::{File, oflag};
 use core_::signal::{Action, SigHand, SigSet, sig};
-use core_::task::{Cred, Process, TREE, Template, Thread, default_rlimits, new_process};
+use core_::task::{Cred, Process, TREE, Template, Thread, default_rlimits, new_process, rlimit};
 use core_::vfs::{self, FsContext, Walk};
 use core_::{Errno, Mutex};
 use syscalls::process::seat;
@@ -26,6 +28,7 @@ struct Command {
     pid: u32,
     fault: u32,
     console: Option<crate::terminal::Terminal>,
+    gate: Arc<Gate>,
 }
 
 static COMMANDS: Mutex<BTreeMap<u32, Command>> = host::sync::mutex(BTreeMap::new());
@@ -57,6 +60,33 @@ pub fn resize(id: u32, rows: u32, cols: u32) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Whether the command may read the host's terminal.
+///
+/// # Errors
+/// `ESRCH`.
+pub fn terminal(id: u32, state: u32) -> Result<(), Errno> {
+    let (gate, console) = {
+        let commands = COMMANDS.lock();
+        let c = commands.get(&id).ok_or(Errno::ESRCH)?;
+        (c.gate.clone(), c.console.clone())
+    };
+    gate.set(state);
+    if let Some(t) = console.filter(|_| gate.open()) {
+        t.gate_opened();
+    }
+    Ok(())
+}
+
+/// SIGTSTP for a process that nobody in the guest could continue: the VMM's shell can, where there is one.
+pub fn unstopped(p: &Process, stop: &dyn Fn()) {
+    let gate = COMMANDS.lock().get(&(p.origin as u32)).map(|c| c.gate.clone());
+    if let Some(g) = gate.filter(|g| g.job) {
+        // In this order: the VMM may continue it at once.
+        stop();
+        g.ask(wire::ASK_STOP);
+    }
+}
+
 /// The command has ended: its terminal's output goes out, then the terminal is gone.
 pub fn close_console(id: u32) {
     let t = COMMANDS.lock().get_mut(&id).and_then(|c| c.console.take());
@@ -72,7 +102,11 @@ pub fn close_console(id: u32) {
 pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), SpawnFailure> {
     let id = s.id;
     let name = String::from_utf8_lossy(&s.argv[0]).into_owned();
-    let cred = Arc::new(Cred::user(s.uid, s.gid, core::mem::take(&mut s.groups)));
+    let who = accounts::identify(&s)?;
+    let cred = Arc::new(Cred::user(who.uid, who.gid, who.groups));
+    if !s.envp.iter().any(|e| e.starts_with(b"HOME=")) {
+        s.envp.push([b"HOME=", who.home.as_slice()].concat());
+    }
     let fs = FsContext::initial().map_err(|e| (e, String::from("the machine has no root directory")))?;
     let mut walk = walk_as(&cred).map_err(|e| (e, String::from("no root directory")))?;
     let directory = String::from_utf8_lossy(&s.cwd).into_owned();
@@ -89,11 +123,14 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), SpawnFailure> {
         core_::exec::open_exec_as(&mut w, path)
     };
     let unusable = |e: Errno| SpawnFailure { errno: e, text: format!("{name}: {}", sentence(e)), of_program: true };
+    let rlimits = default_rlimits(u64::from(boot.max_files), u64::from(boot.pids_max));
+    core_::exec::check_size(&s.argv, &s.envp, rlimits[rlimit::STACK].cur).map_err(unusable)?;
     let (file, path) = resolve(&s, &open).map_err(unusable)?;
     let program = Program::open(file, path, core::mem::take(&mut s.argv), core::mem::take(&mut s.envp), &open)
         .map_err(unusable)?;
 
-    let (files, console) = stdio(&mut s).map_err(|e| (e, format!("standard streams: {e}")))?;
+    let gate = Gate::new(id, s.flags);
+    let (files, console) = stdio(&mut s, &gate).map_err(|e| (e, format!("standard streams: {e}")))?;
     let p = new_process(Template {
         pid: None,
         ppid: 1,
@@ -103,11 +140,10 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), SpawnFailure> {
         cred: cred.clone(),
         sighand: Arc::new(SigHand::new([Action::default(); 64])),
         mm: None,
-        rlimits: default_rlimits(u64::from(boot.max_files), u64::from(boot.pids_max)),
+        rlimits,
         exit_signal: sig::CHLD,
         spawn_id: u64::from(id),
         origin: u64::from(id),
-        nice: 0,
     })
     .map_err(|e| (e, format!("{name}: the machine's limit of {} processes is reached", boot.pids_max)))?;
     let undo = |p: &Arc<Process>| syscalls::process::exit::forget(p);
@@ -119,7 +155,7 @@ pub fn spawn(mut s: Spawn, boot: &Boot) -> Result<(), SpawnFailure> {
     if let Some(c) = &console {
         c.make_controlling(&p);
     }
-    COMMANDS.lock().insert(id, Command { pid: p.pid, fault: 0, console });
+    COMMANDS.lock().insert(id, Command { pid: p.pid, fault: 0, console, gate });
     server::send(Writer::new(wire::STARTED, id).u32(p.pid));
     core_::task::add_thread(&t);
     seat.start(t, program);
@@ -151,7 +187,9 @@ fn resolve(s: &Spawn, open: &dyn Fn(&[u8]) -> Result<Arc<File>, Errno>) -> Resul
         match open(&full) {
             Ok(f) => return Ok((f, full)),
             Err(Errno::EACCES) => result = Err(Errno::EACCES),
-            Err(_) => {}
+            Err(Errno::ENOENT | Errno::ENOTDIR) => {}
+            // Not "not found", which would be a lie.
+            Err(e) => return Err(e),
         }
     }
     result
@@ -162,7 +200,9 @@ fn sentence(e: Errno) -> &'static str {
         Errno::ENOENT => "not found in the machine",
         Errno::EACCES => "permission denied",
         Errno::ENOEXEC => "not an executable format",
-        Errno::E2BIG => "arguments and environment are too long",
+        Errno::E2BIG => {
+            "arguments and environment are too long (2 MiB is the most): give it a file, or its standard input"
+        }
         Errno::ENOTDIR => "a part of the path is not a directory",
         Errno::ELOOP => "too many symbolic links or script interpreters",
         _ => e.name(),
@@ -170,12 +210,12 @@ fn sentence(e: Errno) -> &'static str {
 }
 
 /// Descriptors 0, 1, 2 of a command.
-fn stdio(s: &mut Spawn) -> Result<(Arc<FdTable>, Option<crate::terminal::Terminal>), Errno> {
+fn stdio(s: &mut Spawn, gate: &Arc<Gate>) -> Result<(Arc<FdTable>, Option<crate::terminal::Terminal>), Errno> {
     let files = FdTable::new();
     let limit = 1024;
     if s.tty {
         let (Some(input), Some(output)) = (s.stdio[0].take(), s.stdio[1].take()) else { return Err(Errno::EBADF) };
-        let (file, terminal) = crate::terminal::new(input, output, s.rows, s.cols)?;
+        let (file, terminal) = crate::terminal::new(input, output, s.rows, s.cols, gate)?;
         for fd in 0..3 {
             files.replace(fd, file.clone(), false, limit)?;
         }
@@ -183,7 +223,7 @@ fn stdio(s: &mut Spawn) -> Result<(Arc<FdTable>, Option<crate::terminal::Termina
     }
     for (fd, host) in s.stdio.iter_mut().enumerate() {
         let file = match host.take() {
-            Some(h) => HostStream::open(h)?,
+            Some(h) => HostStream::open(h, gate)?,
             None => null()?,
         };
         files.replace(fd as i32, file, false, limit)?;

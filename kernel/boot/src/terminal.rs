@@ -2,6 +2,7 @@
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use control::gate::Gate;
 use core_::file::{File, oflag};
 use core_::irq::{Handler, Line};
 use core_::task::Process;
@@ -61,6 +62,13 @@ impl ConsoleSink for Sink {
             i.offer();
         }
     }
+
+    fn input_wanted(&self) {
+        let input = self.1.lock().upgrade();
+        if let Some(i) = input.filter(|i| !i.gate.open()) {
+            i.gate.ask(abi::wire::ASK_READ);
+        }
+    }
 }
 
 /// Host input. Nothing is read while the line discipline has no room: the host's writer then waits.
@@ -69,6 +77,7 @@ struct Input {
     console: Mutex<Option<Console>>,
     line: Mutex<Option<Line>>,
     held: Mutex<Held>,
+    gate: Arc<Gate>,
     /// The host's input is a file that can not be watched because it is always ready.
     file: bool,
 }
@@ -95,7 +104,7 @@ impl Handler for InputReady {
 impl Input {
     /// Reads from the host what is there, or its end.
     fn fill(&self, held: &mut Held) {
-        if !held.bytes.is_empty() || held.ended {
+        if !held.bytes.is_empty() || held.ended || !self.gate.open() {
             return;
         }
         let mut buf = [0u8; 4096];
@@ -123,9 +132,9 @@ impl Input {
             drop(held);
             if empty {
                 match self.line.lock().as_ref() {
-                    Some(l) if !ended => drop(l.arm(host::event::IN)),
+                    Some(l) if !ended && self.gate.open() => drop(l.arm(host::event::IN)),
                     // A regular file: always ready.
-                    None if !ended && self.file => {
+                    None if !ended && self.file && self.gate.open() => {
                         self.fill(&mut self.held.lock());
                         continue;
                     }
@@ -141,6 +150,11 @@ impl Input {
 }
 
 impl Terminal {
+    /// The host's terminal may be read again.
+    pub fn gate_opened(&self) {
+        self.input.offer();
+    }
+
     pub fn resize(&self, rows: u32, cols: u32) {
         self.console.resize(rows as u16, cols as u16);
     }
@@ -172,7 +186,7 @@ impl Terminal {
 ///
 /// # Errors
 /// `ENOSPC` where there are too many terminals; the host's.
-pub fn new(input: HostFd, output: HostFd, rows: u32, cols: u32) -> Result<(Arc<File>, Terminal)> {
+pub fn new(input: HostFd, output: HostFd, rows: u32, cols: u32, gate: &Arc<Gate>) -> Result<(Arc<File>, Terminal)> {
     let raw_output = output.raw();
     let out = Arc::new(Output { fd: Mutex::new(Some(Arc::new(output))), line: Mutex::default() });
     let sink = Arc::new(Sink(out.clone(), Mutex::default()));
@@ -198,6 +212,7 @@ pub fn new(input: HostFd, output: HostFd, rows: u32, cols: u32) -> Result<(Arc<F
             console: Mutex::new(Some(console.clone())),
             line: Mutex::default(),
             held: Mutex::default(),
+            gate: gate.clone(),
             file: matches!(watched, Err(Errno::EPERM)),
         }
     });

@@ -109,21 +109,23 @@ impl SocketNames for Names {
 struct Processes;
 
 impl Processes {
-    /// Bytes of another process's memory can not be read from here: each address space is a host process's own. The
-    /// calling process reads its own; for others the start-up strings kept at exec are shown.
+    /// The strings as they are now: programs write their titles over their arguments. Those of execve where the process does
+    /// not tell in time.
     fn strings(
         p: &Process,
         which: fn(&core_::mm::Image) -> (u64, u64),
         kept: fn(&core_::mm::Image) -> &Vec<u8>,
     ) -> Vec<u8> {
+        const PATIENCE_NS: u64 = 50_000_000;
         let Some(mm) = p.mm.lock().clone() else { return Vec::new() };
         let s = mm.space.lock();
         let (start, end) = which(&s.image);
         let kept = kept(&s.image).clone();
         drop(s);
-        if core_::current().process.pid == p.pid
-            && end > start
-            && let Ok(bytes) = core_::uaccess::read_bytes(start, (end - start).min(1 << 20) as usize)
+        let n = end.saturating_sub(start).min(1 << 20) as usize;
+        let until = host::time::monotonic_ns() + PATIENCE_NS;
+        if n > 0
+            && let Ok(Ok(bytes)) = mm.ask(Some(until), move |_| core_::uaccess::read_bytes(start, n))
         {
             return bytes;
         }
@@ -132,14 +134,6 @@ impl Processes {
 }
 
 impl ProcInfo for Processes {
-    fn maps(&self, p: &Process) -> Vec<u8> {
-        p.mm.lock().clone().map_or_else(Vec::new, |mm| mm.maps(false))
-    }
-
-    fn smaps(&self, p: &Process) -> Vec<u8> {
-        p.mm.lock().clone().map_or_else(Vec::new, |mm| mm.maps(true))
-    }
-
     fn cmdline(&self, p: &Process) -> Vec<u8> {
         Self::strings(p, |i| (i.arg_start, i.arg_end), |i| &i.args)
     }
@@ -173,7 +167,7 @@ impl ProcInfo for Processes {
             start_code: i.code_start,
             end_code: i.code_end,
             start_stack: i.stack_start,
-            start_brk: i.brk_start,
+            places: [i.data_start, i.data_end, i.brk_start, i.arg_start, i.arg_end, i.env_start, i.env_end],
         }
     }
 
@@ -189,22 +183,28 @@ impl ProcInfo for Processes {
     }
 
     fn times(&self, p: &Process) -> (u64, u64) {
-        const CLOCK_PROCESS_CPUTIME_ID: i32 = 2;
+        const USER: i32 = 1;
+        const BOTH: i32 = 2;
         let done = *p.usage.lock();
-        if p.is_zombie() {
-            return (done.utime_us, done.stime_us);
-        }
-        let arc = core_::task::TREE.lock().process(p.pid);
-        let now = arc.and_then(|p| core_::time::cpu_ns(&p, CLOCK_PROCESS_CPUTIME_ID).ok()).unwrap_or(0);
-        (done.utime_us.max(now as u64 / 1000), done.stime_us)
+        // A vfork child runs as its parent's host process, whose the time is.
+        let lent = p.any_thread().is_none_or(|t| t.borrowed.load(Ordering::Relaxed));
+        let arc = core_::task::TREE.lock().process(p.pid).filter(|_| !p.is_zombie() && !lent);
+        let now = |kind| arc.as_ref().and_then(|p| core_::time::cpu_ns(p, kind).ok()).unwrap_or(0) as u64 / 1000;
+        let (both, user) = (now(BOTH), now(USER));
+        // The host samples which is which; the sum it knows.
+        (done.utime_us.max(user.min(both)), done.stime_us.max(both.saturating_sub(user)))
     }
 
     fn switches(&self, p: &Process) -> (u64, u64) {
-        // The host tells a process of its own only.
+        // The host tells a process of its own only: of others' live threads there is how often they went to sleep.
         let mine = core_::current().process.pid == p.pid && host::cpu::scheduler().is_none();
-        let so_far = mine.then(|| host::process::getrusage(0).ok()).flatten();
-        let u = so_far.map_or_else(|| *p.usage.lock(), |words| Usage::from_words(&words));
-        (u.nvcsw, u.nivcsw)
+        if let Some(words) = mine.then(|| host::process::getrusage(0).ok()).flatten() {
+            let u = Usage::from_words(&words);
+            return (u.nvcsw, u.nivcsw);
+        }
+        let u = *p.usage.lock();
+        let sleeps: u64 = p.threads.lock().iter().map(|t| t.sleeps.load(Ordering::Relaxed)).sum();
+        (u.nvcsw + sleeps, u.nivcsw)
     }
 
     fn syscall(&self, t: &Thread) -> Vec<u8> {

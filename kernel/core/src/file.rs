@@ -2,7 +2,7 @@
 
 use crate::io::IoBuf;
 use crate::vfs::busy::Claim;
-use crate::vfs::{Attr, Inode, Path, locks};
+use crate::vfs::{Attr, Inode, Path, SetAttr, locks};
 use crate::wait::{Events, PollTable};
 use crate::{Errno, Mutex, Result};
 use alloc::sync::Arc;
@@ -113,6 +113,11 @@ pub trait FileOps: Send + Sync + Any {
     /// Attributes of an object without an inode; None: those of the inode, or guessed from [`FileOps::link_text`].
     fn attr(&self, file: &File) -> Option<Attr> {
         None
+    }
+
+    /// Changes attributes of an object without an inode.
+    fn setattr(&self, file: &File, set: &SetAttr) -> Result<()> {
+        Err(Errno::EOPNOTSUPP)
     }
 
     /// Opens the object once more through /proc/PID/fd (pipes: what bash's process substitution needs).

@@ -3,6 +3,7 @@
 
 use crate::file::{File, FileOps, oflag};
 use crate::io::IoBuf;
+use crate::vfs::{Attr, SetAttr, kind};
 use crate::wait::{Events, PollTable};
 use crate::{Errno, Mutex, Result, anon};
 use alloc::sync::Arc;
@@ -113,6 +114,8 @@ pub trait Socket: Send + Sync + Any {
     /// # Errors
     /// ioctl(2)'s.
     fn ioctl(&self, file: &File, cmd: u32, arg: u64) -> Result<i64>;
+    /// An open file was made for it, with this inode number.
+    fn opened(&self, ino: u64);
     /// The last descriptor is gone.
     fn close(&self);
 }
@@ -120,14 +123,16 @@ pub trait Socket: Send + Sync + Any {
 /// The file object around a socket.
 pub struct SocketFile {
     pub socket: Arc<dyn Socket>,
-    ino: u64,
+    node: anon::Node,
 }
 
 impl SocketFile {
     /// A new open file for `socket`, with `flags` O_NONBLOCK or 0.
     #[must_use]
     pub fn open(socket: Arc<dyn Socket>, flags: u32) -> Arc<File> {
-        let ops = Arc::new(SocketFile { socket, ino: anon::next_ino() });
+        let node = anon::Node::new(kind::SOCKET);
+        socket.opened(node.ino());
+        let ops = Arc::new(SocketFile { socket, node });
         File::new(ops, oflag::RDWR | (flags & oflag::NONBLOCK))
     }
 }
@@ -157,7 +162,14 @@ impl FileOps for SocketFile {
         self.socket.ioctl(file, cmd, arg)
     }
     fn link_text(&self, _file: &File) -> Option<Vec<u8>> {
-        Some(anon::link_text("socket", self.ino))
+        Some(anon::link_text("socket", self.node.ino()))
+    }
+    fn attr(&self, _file: &File) -> Option<Attr> {
+        Some(self.node.attr())
+    }
+    fn setattr(&self, _file: &File, set: &SetAttr) -> Result<()> {
+        self.node.set(set);
+        Ok(())
     }
     fn release(&self, _file: &File) {
         self.socket.close();
@@ -173,6 +185,8 @@ pub struct Family {
     pub number: u32,
     pub socket: fn(u32, u32) -> Result<Arc<dyn Socket>>,
     pub pair: fn(u32, u32) -> Result<Pair>,
+    /// Files of /proc/PID/net that the family has: name and text.
+    pub tables: &'static [(&'static str, fn() -> Vec<u8>)],
 }
 
 static FAMILIES: Mutex<Vec<Family>> = host::sync::mutex(Vec::new());
@@ -186,6 +200,12 @@ pub fn register(family: Family) {
 /// `EAFNOSUPPORT`.
 pub fn family(number: u32) -> Result<Family> {
     FAMILIES.lock().iter().find(|f| f.number == number).copied().ok_or(Errno::EAFNOSUPPORT)
+}
+
+/// The files of /proc/PID/net.
+#[must_use]
+pub fn tables() -> Vec<(&'static str, fn() -> Vec<u8>)> {
+    FAMILIES.lock().iter().flat_map(|f| f.tables).copied().collect()
 }
 
 /// Names of local sockets in the file system: implemented over the VFS, set at boot.

@@ -18,11 +18,12 @@ pub struct MemInfo {
     pub data: u64,
     pub stack: u64,
     pub locked: u64,
-    /// Start and end of code, start of the stack, program break: addresses.
+    /// Start and end of code, start of the stack: addresses.
     pub start_code: u64,
     pub end_code: u64,
     pub start_stack: u64,
-    pub start_brk: u64,
+    /// Start and end of data, start of what brk(2) gives, start and end of arguments and environment: addresses.
+    pub places: [u64; 7],
 }
 
 impl MemInfo {
@@ -36,14 +37,6 @@ impl MemInfo {
 /// Asked by /proc about one process or thread. The defaults know nothing.
 #[allow(unused_variables)]
 pub trait ProcInfo: Send + Sync {
-    /// Text of /proc/PID/maps.
-    fn maps(&self, p: &Process) -> Vec<u8> {
-        Vec::new()
-    }
-    /// Text of /proc/PID/smaps.
-    fn smaps(&self, p: &Process) -> Vec<u8> {
-        self.maps(p)
-    }
     fn cmdline(&self, p: &Process) -> Vec<u8> {
         Vec::new()
     }

@@ -191,7 +191,7 @@ pub fn wait_on<T>(
         if me.interrupted(how) {
             break Err(Errno::ERESTARTSYS);
         }
-        if !me.parker.park(deadline_ns) {
+        if !me.park(deadline_ns) {
             break cond().unwrap_or(Err(Errno::ETIMEDOUT));
         }
     };

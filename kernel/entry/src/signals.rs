@@ -32,6 +32,7 @@ pub fn work(me: &'static Thread) {
         let mm = me.process.mm.lock().clone();
         if let Some(mm) = mm {
             mm.apply_cuts();
+            mm.run_errands();
         }
         if me.process.is_stopped() {
             wait_stopped(me);
@@ -88,6 +89,9 @@ fn default(me: &'static Thread, info: &SigInfo) {
             // A group that nobody could continue is not stopped by the terminal (POSIX "orphaned process group").
             let terminal = signo != sig::STOP;
             if terminal && core_::task::TREE.lock().orphaned_group(me.process.pgid()) {
+                if signo == sig::TSTP {
+                    core_::task::unstopped(&me.process, &|| stop(me, signo));
+                }
                 return;
             }
             stop(me, signo);
@@ -148,7 +152,7 @@ fn wait_stopped(me: &Thread) {
             *me.process.state.lock() = State::Running;
             break;
         }
-        me.parker.park(None);
+        me.park(None);
     }
     me.work.store(true, Ordering::SeqCst);
 }
@@ -168,8 +172,6 @@ fn handle(me: &'static Thread, info: &SigInfo, action: &Action) -> bool {
     let on = on_stack(&alt, c.regs.rsp);
     let switch = action.flags & Action::ONSTACK != 0 && alt.size > 0 && !on;
     const AUTODISARM: u32 = 1 << 31;
-    const SS_ONSTACK: u32 = 1;
-    let shown = alt.flags | if on { SS_ONSTACK } else { 0 };
     let old = me.blocked();
     let back_to = me.saved_mask.lock().take().unwrap_or(old);
     let fault = me.take_fault();
@@ -179,7 +181,8 @@ fn handle(me: &'static Thread, info: &SigInfo, action: &Action) -> bool {
         handler: action.handler,
         restorer: action.restorer,
         mask: back_to.0,
-        stack: [alt.sp, u64::from(shown), alt.size],
+        // As it was set, whether it is stood on or not (`__save_altstack`).
+        stack: [alt.sp, u64::from(alt.flags), alt.size],
         switch_to: switch.then(|| alt.sp + alt.size),
         fault,
     };

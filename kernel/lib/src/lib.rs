@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+pub mod accounts;
 pub mod displace;
 pub mod extents;
 pub mod opcodes;

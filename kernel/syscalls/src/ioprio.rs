@@ -1,28 +1,17 @@
 //! ioprio_get(2), ioprio_set(2): kept and shown; the host schedules as it likes.
 
 use crate::Args;
-use crate::sched::processes;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+use crate::sched;
 use core::sync::atomic::Ordering;
-use core_::task::{Cap, TREE, Thread};
+use core_::task::Cap;
 use core_::{Errno, Result, current};
 
 const PROCESS: i32 = 1;
 const CLASS_SHIFT: u32 = 13;
 
-/// The threads that `which` and `who` name.
-fn threads(which: i32, who: i32) -> Result<Vec<Arc<Thread>>> {
-    let found: Vec<_> = match which {
-        // As everywhere in Linux's scheduling, a process is named by each of its threads.
-        PROCESS => {
-            let tid = if who == 0 { current().tid() } else { who as u32 };
-            TREE.lock().thread(tid).into_iter().collect()
-        }
-        // getpriority(2) counts the kinds from 0.
-        _ => processes(which.wrapping_sub(1), who)?.iter().filter_map(|p| p.any_thread()).collect(),
-    };
-    if found.is_empty() { Err(Errno::ESRCH) } else { Ok(found) }
+/// getpriority(2) counts the kinds from 0.
+fn kind(a: &Args) -> i32 {
+    a.int(0).wrapping_sub(1)
 }
 
 /// ioprio_set(2).
@@ -38,7 +27,7 @@ pub fn ioprio_set(a: &Args) -> Result<i64> {
         1 => return Err(Errno::EPERM),
         _ => return Err(Errno::EINVAL),
     }
-    for t in threads(a.int(0), a.int(1))? {
+    for t in sched::threads(kind(a), a.int(1))? {
         let uid = t.cred().uid;
         if uid != me.euid && uid != me.uid && !me.has(Cap::SysNice) {
             return Err(Errno::EPERM);
@@ -54,7 +43,7 @@ pub fn ioprio_get(a: &Args) -> Result<i64> {
         // It has no thread to keep another.
         return Ok(0);
     }
-    let all = threads(a.int(0), a.int(1))?;
+    let all = sched::threads(kind(a), a.int(1))?;
     let values = all.iter().map(|t| t.ioprio.load(Ordering::Relaxed));
     // Asked of several, what has none counts as best-effort in the middle (`ioprio_best`).
     const MIDDLE: u32 = 2 << CLASS_SHIFT | 4;

@@ -312,8 +312,12 @@ pub fn prctl(a: &Args) -> Result<i64> {
         }
         27 => Ok(i64::from(me.cred().securebits)),
         // PR_SET/GET_TIMERSLACK
-        29 => Ok(0),
-        30 => Ok(50_000),
+        29 => {
+            // Negative ones and 0 mean the default.
+            me.set_timer_slack(a.i64(1).max(0) as u64);
+            Ok(0)
+        }
+        30 => Ok(me.timer_slack() as i64),
         // PR_MCE_KILL_GET: PR_MCE_KILL_DEFAULT
         34 => {
             rest_zero()?;

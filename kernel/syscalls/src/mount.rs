@@ -1,13 +1,11 @@
-//! mount(2) and umount2(2), as far as a VM without mount namespaces has them: bind mounts, remounts, and new instances of
-//! file systems that boot registered.
+//! mount(2) and umount2(2), as far as a VM without mount namespaces has them: bind mounts, moves, remounts, and new
+//! instances of file systems that boot registered.
 
 use crate::args::Args;
 use core_::task::Cap;
 use core_::uaccess::{read_cstr, read_path};
 use core_::vfs::{self, ms};
-use core_::{Errno, Result, counters, current};
-
-const MOUNT: usize = 165;
+use core_::{Errno, Result, current};
 
 pub fn mount(a: &Args) -> Result<i64> {
     if !current().cred().has(Cap::SysAdmin) {
@@ -45,7 +43,7 @@ pub fn mount(a: &Args) -> Result<i64> {
     }
     if flags & ms::BIND != 0 {
         let from = vfs::lookup(&read_path(a.u64(0))?, true)?;
-        vfs::bind(&at, &from)?;
+        vfs::bind(&at, &from, flags & ms::REC != 0)?;
         return Ok(0);
     }
     if flags & (SHARED | PRIVATE | SLAVE | UNBINDABLE) != 0 {
@@ -53,7 +51,9 @@ pub fn mount(a: &Args) -> Result<i64> {
         return Ok(0);
     }
     if flags & ms::MOVE != 0 {
-        return Err(counters::missing(MOUNT, Errno::EINVAL));
+        let from = vfs::lookup(&read_path(a.u64(0))?, true)?;
+        vfs::mount::move_to(&at, &from)?;
+        return Ok(0);
     }
     let kind = read_cstr(a.u64(2), 4096, Errno::EINVAL)?;
     let source = if a.u64(0) == 0 { kind.clone() } else { read_path(a.u64(0))?.into_vec() };

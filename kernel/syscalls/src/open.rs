@@ -289,7 +289,7 @@ fn record_lock(files: &Arc<FdTable>, f: &Arc<File>, cmd: u32, addr: u64) -> Resu
                 return Err(Errno::EBADF);
             }
             let wait = matches!(cmd, cmd::SETLKW | cmd::OFD_SETLKW);
-            locks::set(f, Lock { owner, exclusive: kind == F_WRLCK, start, end, pid }, wait)?;
+            locks::set(f, Lock::new(f, owner, kind == F_WRLCK, (start, end), pid), wait)?;
         }
         _ => return Err(Errno::EINVAL),
     }
@@ -302,7 +302,7 @@ fn get_lock(files: &Arc<FdTable>, f: &Arc<File>, cmd: u32, addr: u64) -> Result<
     if !matches!(kind, F_RDLCK | F_WRLCK) {
         return Err(Errno::EINVAL);
     }
-    let want = Lock { owner, exclusive: kind == F_WRLCK, start, end, pid };
+    let want = Lock::new(f, owner, kind == F_WRLCK, (start, end), pid);
     match locks::get(f, &want)? {
         None => UserPtr::<i16>::new(addr).write(F_UNLCK)?,
         Some(l) => {
@@ -328,7 +328,7 @@ pub fn flock(a: &Args) -> Result<i64> {
     match op & !NB {
         UN => locks::unset(&f, owner, 0, u64::MAX)?,
         SH | EX => {
-            let l = Lock { owner, exclusive: op & EX != 0, start: 0, end: u64::MAX, pid: 0 };
+            let l = Lock::new(&f, owner, op & EX != 0, (0, u64::MAX), current().process.pid as i32);
             match locks::set(&f, l, false) {
                 Err(Errno::EAGAIN) if op & NB == 0 => {
                     // A conversion gives the old lock up first (flock(2)).

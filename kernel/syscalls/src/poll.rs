@@ -82,17 +82,21 @@ fn wait_ready(watches: &[Watch], got: &mut [Events], limit: Limit) -> Result<usi
         n
     };
     let n = look(got, None);
-    if n > 0 || limit.deadline == Some(0) {
+    let me = current();
+    if n > 0 {
         return Ok(n);
     }
-    let me = current();
+    if limit.deadline == Some(0) {
+        // Nothing is waited for, but a signal is told: this may be the only call that lets it come.
+        return if me.interrupted(Interrupt::Signal) { Err(Errno::EINTR) } else { Ok(0) };
+    }
     let mut table = PollTable::new(Arc::new(ThreadWaker(me.parker.clone())));
     let mut n = look(got, Some(&mut table));
     while n == 0 {
         if me.interrupted(Interrupt::Signal) {
             return Err(Errno::EINTR);
         }
-        let in_time = me.parker.park(limit.deadline);
+        let in_time = me.park(limit.deadline);
         n = look(got, None);
         if !in_time {
             break;
@@ -112,7 +116,8 @@ pub(crate) fn wait_for(file: &Arc<File>, want: Events, may_wait: bool) -> Result
     match n {
         Ok(0) => Err(Errno::EAGAIN),
         Ok(_) => Ok(()),
-        Err(Errno::EINTR) => Err(Errno::ERESTARTSYS),
+        Err(Errno::EINTR) if may_wait => Err(Errno::ERESTARTSYS),
+        Err(Errno::EINTR) => Err(Errno::EAGAIN),
         Err(e) => Err(e),
     }
 }
@@ -252,7 +257,7 @@ fn wait_select(watches: &[Watch], got: &mut [Events], limit: Limit) -> Result<us
         }
         current().check_signals().map_err(|_| Errno::EINTR)?;
         // Such a file can not be waited for without being woken at once; look again after a moment.
-        current().parker.park(Some(host::time::monotonic_ns() + 10_000_000));
+        current().park(Some(host::time::monotonic_ns() + 10_000_000));
     }
 }
 

@@ -10,8 +10,25 @@ use core_::signal::{SigInfo, send_process, sig};
 use core_::vfs::{drop_privileges_on_write, kind};
 use core_::{Errno, Result, current};
 
-fn written(r: Result<usize>) -> Result<i64> {
+/// What a call that reads returns, counted for /proc/PID/io.
+fn was_read(r: Result<usize>) -> Result<i64> {
+    let n = r.as_ref().map_or(0, |n| *n);
+    current().io.read(n);
     r.map(|n| n as i64)
+}
+
+fn written(r: Result<usize>) -> Result<i64> {
+    let n = r.as_ref().map_or(0, |n| *n);
+    current().io.wrote(n);
+    r.map(|n| n as i64)
+}
+
+/// Counts a copy of `n` bytes as one call that reads and one that writes.
+fn copied(n: i64) -> i64 {
+    let io = &current().io;
+    io.read(n as usize);
+    io.wrote(n as usize);
+    n
 }
 
 /// RLIMIT_FSIZE: cuts the transfer at the limit, or refuses it with SIGXFSZ.
@@ -48,7 +65,7 @@ fn do_write_at(f: &Arc<File>, src: &mut IoBuf, off: u64) -> Result<i64> {
 
 pub fn read(a: &Args) -> Result<i64> {
     let f = InUse::get(a.fd(0))?;
-    Ok(f.read(&mut IoBuf::user(a.u64(1), a.u64(2), Way::Into)?)? as i64)
+    was_read(f.read(&mut IoBuf::user(a.u64(1), a.u64(2), Way::Into)?))
 }
 
 pub fn write(a: &Args) -> Result<i64> {
@@ -63,7 +80,7 @@ fn position(a: &Args, i: usize) -> Result<u64> {
 pub fn pread64(a: &Args) -> Result<i64> {
     let off = position(a, 3)?;
     let f = InUse::get(a.fd(0))?;
-    Ok(f.read_at(&mut IoBuf::user(a.u64(1), a.u64(2), Way::Into)?, off)? as i64)
+    was_read(f.read_at(&mut IoBuf::user(a.u64(1), a.u64(2), Way::Into)?, off))
 }
 
 pub fn pwrite64(a: &Args) -> Result<i64> {
@@ -74,7 +91,7 @@ pub fn pwrite64(a: &Args) -> Result<i64> {
 
 pub fn readv(a: &Args) -> Result<i64> {
     let f = InUse::get(a.fd(0))?;
-    Ok(f.read(&mut IoBuf::user_vec(a.u64(1), a.u64(2), Way::Into)?)? as i64)
+    was_read(f.read(&mut IoBuf::user_vec(a.u64(1), a.u64(2), Way::Into)?))
 }
 
 pub fn writev(a: &Args) -> Result<i64> {
@@ -85,7 +102,7 @@ pub fn writev(a: &Args) -> Result<i64> {
 pub fn preadv(a: &Args) -> Result<i64> {
     let off = position(a, 3)?;
     let f = file(a.fd(0))?;
-    Ok(f.read_at(&mut IoBuf::user_vec(a.u64(1), a.u64(2), Way::Into)?, off)? as i64)
+    was_read(f.read_at(&mut IoBuf::user_vec(a.u64(1), a.u64(2), Way::Into)?, off))
 }
 
 pub fn pwritev(a: &Args) -> Result<i64> {
@@ -247,7 +264,7 @@ pub fn sendfile(a: &Args) -> Result<i64> {
     if to.file.appending() {
         return Err(Errno::EINVAL);
     }
-    let n = copy(&mut from, &mut to, a.u64(3))?;
+    let n = copied(copy(&mut from, &mut to, a.u64(3))?);
     from.store()?;
     Ok(n)
 }
@@ -275,7 +292,7 @@ pub fn copy_file_range(a: &Args) -> Result<i64> {
             return Err(Errno::EINVAL);
         }
     }
-    let n = copy(&mut from, &mut to, a.u64(4))?;
+    let n = copied(copy(&mut from, &mut to, a.u64(4))?);
     from.store()?;
     to.store()?;
     Ok(n)

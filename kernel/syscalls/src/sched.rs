@@ -9,44 +9,58 @@ use core_::task::{Cap, Process, TREE, Thread};
 use core_::uaccess::{self, UserPtr};
 use core_::{Errno, Result, current};
 
-/// The processes that getpriority(2)'s `which` and `who` name.
-pub(crate) fn processes(which: i32, who: i32) -> Result<Vec<Arc<Process>>> {
+/// The threads that getpriority(2)'s `which` and `who` name. A process is named by each of its threads, of which that one alone
+/// is meant.
+pub(crate) fn threads(which: i32, who: i32) -> Result<Vec<Arc<Thread>>> {
     const PROCESS: i32 = 0;
     const GROUP: i32 = 1;
     const USER: i32 = 2;
     let me = current();
+    let all =
+        |all: Vec<Arc<Process>>| -> Vec<Arc<Thread>> { all.iter().flat_map(|p| p.threads.lock().clone()).collect() };
     let found = match which {
-        PROCESS => alloc::vec![super::process::ids::by_pid(who)?],
-        GROUP => TREE.lock().group(if who == 0 { me.process.pgid() } else { who as u32 }),
+        PROCESS => {
+            let tid = if who == 0 { me.tid() } else { who as u32 };
+            TREE.lock().thread(tid).into_iter().collect()
+        }
+        GROUP => all(TREE.lock().group(if who == 0 { me.process.pgid() } else { who as u32 })),
         USER => {
             let uid = if who == 0 { me.cred().uid } else { who as u32 };
-            let all = TREE.lock().all();
-            all.into_iter().filter(|p| !p.is_zombie() && p.cred.lock().uid == uid).collect()
+            all(TREE.lock().all()).into_iter().filter(|t| t.cred().uid == uid).collect()
         }
         _ => return Err(Errno::EINVAL),
     };
     if found.is_empty() { Err(Errno::ESRCH) } else { Ok(found) }
 }
 
+/// Process 1, which has no thread: its values are the defaults, and what is set changes nothing.
+const INIT: (i32, i32) = (0, 1);
+
 /// getpriority(2): the system call returns 20 - nice, of several the best.
 pub fn getpriority(a: &Args) -> Result<i64> {
-    let found = processes(a.int(0), a.int(1))?;
-    let best = found.iter().map(|p| p.nice.load(Ordering::Relaxed) as i32).min();
+    if (a.int(0), a.int(1)) == INIT {
+        return Ok(20);
+    }
+    let found = threads(a.int(0), a.int(1))?;
+    let best = found.iter().map(|t| t.nice.load(Ordering::Relaxed)).min();
     best.map(|n| i64::from(20 - n)).ok_or(Errno::ESRCH)
 }
 
 /// setpriority(2): goes on after one that it may not change.
 pub fn setpriority(a: &Args) -> Result<i64> {
     let new = a.int(2).clamp(-20, 19);
+    if (a.int(0), a.int(1)) == INIT {
+        return may_schedule(None).map(|()| 0);
+    }
     let cred = current().cred();
     let mut result = Ok(0);
-    for p in processes(a.int(0), a.int(1))? {
-        if !cred.may_schedule(&p.cred.lock()) {
+    for t in threads(a.int(0), a.int(1))? {
+        if !cred.may_schedule(&t.cred()) {
             result = Err(Errno::EPERM);
-        } else if new < p.nice.load(Ordering::Relaxed) as i32 && !cred.has(Cap::SysNice) {
+        } else if new < t.nice.load(Ordering::Relaxed) && !cred.has(Cap::SysNice) {
             result = Err(Errno::EACCES);
         } else {
-            p.nice.store(new as u32, Ordering::Relaxed);
+            t.nice.store(new, Ordering::Relaxed);
         }
     }
     result

@@ -30,6 +30,7 @@ pub fn rt_sigaction(a: &Args) -> Result<i64> {
             const KNOWN: u64 = Action::NOCLDSTOP
                 | Action::NOCLDWAIT
                 | Action::SIGINFO
+                | Action::EXPOSE_TAGBITS
                 | Action::RESTORER
                 | Action::ONSTACK
                 | Action::RESTART
@@ -107,7 +108,7 @@ pub fn pause(_: &Args) -> Result<i64> {
 fn pause_until_signal() -> Result<i64> {
     let me = current();
     while !me.interrupted(Interrupt::Signal) {
-        me.parker.park(None);
+        me.park(None);
     }
     Err(Errno::ERESTARTNOHAND)
 }
@@ -124,10 +125,7 @@ pub fn rt_sigtimedwait(a: &Args) -> Result<i64> {
         None => None,
     };
     let me = current();
-    let old = me.blocked();
     let take = || me.pending.lock().take(set).or_else(|| me.process.pending.lock().take(set));
-    // While waiting the set counts as wanted: senders choose this thread and do not drop what is ignored.
-    *me.saved_mask.lock() = Some(set);
     let got = loop {
         if let Some(i) = take() {
             break Ok(i);
@@ -135,12 +133,10 @@ pub fn rt_sigtimedwait(a: &Args) -> Result<i64> {
         if me.interrupted(Interrupt::Signal) {
             break Err(Errno::EINTR);
         }
-        if !me.parker.park(deadline) {
+        if !me.park(deadline) {
             break take().ok_or(Errno::EAGAIN);
         }
     };
-    *me.saved_mask.lock() = None;
-    debug_assert!(old == me.blocked());
     let info = got?;
     if a.u64(1) != 0 {
         uaccess::write_bytes(a.u64(1), &info.to_bytes())?;
@@ -164,7 +160,7 @@ fn send(me: &Thread, p: &Arc<Process>, info: SigInfo) -> Result<()> {
     if !signal::group_or_process_perm(me, p, info.signo) {
         return Err(Errno::EPERM);
     }
-    if info.signo != 0 && p.pid != 1 && !signal::send_process(p, info) && info.code == code::QUEUE {
+    if info.signo != 0 && p.pid != 1 && !signal::send_process(p, info) {
         return Err(Errno::EAGAIN);
     }
     Ok(())
@@ -179,7 +175,7 @@ pub fn kill(a: &Args) -> Result<i64> {
     let targets = match pid {
         i32::MIN => return Err(Errno::ESRCH),
         p if p > 0 => {
-            let p = TREE.lock().process(p as u32).ok_or(Errno::ESRCH)?;
+            let p = super::process::ids::by_pid(p)?;
             return send(me, &p, info).map(|()| 0);
         }
         0 => {
@@ -219,7 +215,7 @@ fn to_thread(tgid: Option<u32>, tid: i32, info: SigInfo) -> Result<i64> {
     if !signal::group_or_process_perm(me, &t.process, info.signo) {
         return Err(Errno::EPERM);
     }
-    if info.signo != 0 && !signal::send_thread(&t, info) && info.code == code::QUEUE {
+    if info.signo != 0 && !signal::send_thread(&t, info) {
         return Err(Errno::EAGAIN);
     }
     Ok(0)
@@ -258,7 +254,11 @@ pub fn rt_sigqueueinfo(a: &Args) -> Result<i64> {
     check_sig(a.u32(1))?;
     let me = current();
     let info = foreign_info(a.u64(2), a.u32(1), a.u32(0) == me.process.pid)?;
-    let p = super::process::ids::by_pid(a.int(0).max(-1))?;
+    // Zero is nobody here, and not the caller.
+    if a.int(0) == 0 {
+        return Err(Errno::ESRCH);
+    }
+    let p = super::process::ids::by_pid(a.int(0))?;
     send(me, &p, info).map(|()| 0)
 }
 
@@ -268,11 +268,23 @@ pub fn rt_tgsigqueueinfo(a: &Args) -> Result<i64> {
     to_thread(Some(a.u32(0)), a.int(1), info)
 }
 
+const SS_ONSTACK: u32 = 1;
+const SS_DISABLE: u32 = 2;
+const SS_AUTODISARM: u32 = 1 << 31;
+
+/// What a stack_t asks for.
+fn alt_stack(sp: u64, flags: u32, size: u64) -> Result<AltStack> {
+    match flags & !SS_AUTODISARM {
+        SS_DISABLE => Ok(AltStack { sp: 0, flags, size: 0 }),
+        // MINSIGSTKSZ.
+        0 | SS_ONSTACK if size < 2048 => Err(Errno::ENOMEM),
+        0 | SS_ONSTACK => Ok(AltStack { sp, flags, size }),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
 /// sigaltstack(2).
 pub fn sigaltstack(a: &Args) -> Result<i64> {
-    const ONSTACK: u32 = 1;
-    const DISABLE: u32 = 2;
-    const AUTODISARM: u32 = 1 << 31;
     let me = current();
     let rsp = trap::context::current().regs.rsp;
     let old = *me.altstack.lock();
@@ -281,21 +293,10 @@ pub fn sigaltstack(a: &Args) -> Result<i64> {
         if on {
             return Err(Errno::EPERM);
         }
-        let flags = flags as u32;
-        let new = match flags & !AUTODISARM {
-            DISABLE => AltStack { sp: 0, flags: DISABLE, size: 0 },
-            0 | ONSTACK => {
-                if size < 2048 {
-                    return Err(Errno::ENOMEM);
-                }
-                AltStack { sp, flags, size }
-            }
-            _ => return Err(Errno::EINVAL),
-        };
-        *me.altstack.lock() = new;
+        *me.altstack.lock() = alt_stack(sp, flags as u32, size)?;
     }
     // Stored as given (a handler's context shows that), told as it is.
-    let shown = if on { old.flags | ONSTACK } else { old.flags & !ONSTACK };
+    let shown = if on { old.flags | SS_ONSTACK } else { old.flags & !SS_ONSTACK };
     UserPtr::<[u64; 3]>::new(a.u64(1)).write_if(|| [old.sp, u64::from(shown), old.size])?;
     Ok(0)
 }
@@ -303,8 +304,7 @@ pub fn sigaltstack(a: &Args) -> Result<i64> {
 /// True where `rsp` is on the alternate stack.
 #[must_use]
 pub fn on_stack(s: &AltStack, rsp: u64) -> bool {
-    const AUTODISARM: u32 = 1 << 31;
-    s.flags & AUTODISARM == 0 && s.size > 0 && rsp > s.sp && rsp - s.sp <= s.size
+    s.flags & SS_AUTODISARM == 0 && s.size > 0 && rsp > s.sp && rsp - s.sp <= s.size
 }
 
 /// rt_sigreturn(2).
@@ -314,14 +314,10 @@ pub fn rt_sigreturn(_: &Args) -> Result<i64> {
     match trap::frame::pop(c) {
         Ok((mask, [sp, flags, size])) => {
             set_mask(me, SigSet(mask));
-            const DISABLE: u64 = 2;
-            let new = if flags & DISABLE != 0 || size < 2048 {
-                AltStack { sp: 0, flags: 2, size: 0 }
-            } else {
-                AltStack { sp, flags: flags as u32, size }
-            };
-            // As Linux: restored unless we stand on the present one.
-            if !on_stack(&me.altstack.lock(), c.regs.rsp) {
+            // As Linux: restored unless we stand on the present one or the handler has made nonsense of it.
+            if let Ok(new) = alt_stack(sp, flags as u32, size)
+                && !on_stack(&me.altstack.lock(), c.regs.rsp)
+            {
                 *me.altstack.lock() = new;
             }
         }

@@ -377,8 +377,8 @@ table! {
     307 sendmmsg(fd: Fd, msgvec: Ptr, vlen: Int, flags: Named(MESSAGE)) crate::socket::sendmmsg Partial "AF_UNIX only";
     308 setns() missing Missing "";
     309 getcpu(cpu: Out(INT), node: Out(INT)) crate::misc::getcpu Full "";
-    310 process_vm_readv() missing Missing "";
-    311 process_vm_writev() missing Missing "";
+    310 process_vm_readv(pid: Int, local: Ptr, liovcnt: Size, remote: Ptr, riovcnt: Size, flags: Hex) crate::process::memory::process_vm_readv Full "";
+    311 process_vm_writev(pid: Int, local: Ptr, liovcnt: Size, remote: Ptr, riovcnt: Size, flags: Hex) crate::process::memory::process_vm_writev Full "";
     312 kcmp() missing Missing "";
     313 finit_module() missing Missing "";
     314 sched_setattr(pid: Pid, attr: Ptr, flags: Hex) missing Missing "";

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from lodger._record import record
@@ -27,6 +28,8 @@ _NODES = {tree.DIRECTORY: wire.NODE_DIRECTORY, tree.FILE: wire.NODE_FILE, tree.S
 
 #: What diverts system calls, whatever the host offers: "dispatch" or "seccomp".
 DIVERT_VARIABLE = "LODGER_DIVERT"
+#: Of BOOT; the steps come after it.
+FIRST_ID = 1
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -121,7 +124,7 @@ def boot_packet(plan: BootPlan, *, landlock: bool, debug: bool, trace: bool, fds
         | (wire.FLAG_SECCOMP_TRAP if plan.divert == "seccomp" else 0)
     )
     return wire.encode(
-        wire.BOOT, 1, wire.VERSION, config.memory, config.pids, config.cpus, config.hostname,
+        wire.BOOT, FIRST_ID, wire.VERSION, config.memory, config.pids, config.cpus, config.hostname,
         wire.MONITOR_NUMBERS[config.monitor], wire.GUARD_NUMBERS[plan.guard], wire.SPACES_NUMBERS[config.spaces],
         flags, os.getuid(), os.getgid(), fds["kernel"], fds["ram"], fds.get("landlock", wire.NO_FD),
         fds.get("trace", wire.NO_FD), config.max_files, config.disk, os.urandom(16),
@@ -135,16 +138,42 @@ def step_packet(step: Step, ident: int, fd_index: int) -> bytes:
     return wire.encode(wire.NODE, ident, _NODES[step.kind], step.path, step.mode, step.uid, step.gid, step.content)
 
 
-def home_of(uid: int, rootfs: str) -> str:
-    """HOME of a guest user: /root, or what the root file system's passwd says, or "/"."""
-    if uid == 0:
-        return "/root"
-    try:
-        with open("/etc/passwd" if rootfs == "host" else os.path.join(rootfs, "etc/passwd"), "rb") as file:
-            for line in file:
-                parts = line.split(b":")
-                if len(parts) > 5 and parts[2] == str(uid).encode():
-                    return os.fsdecode(parts[5]) or "/"
-    except OSError:
-        pass
-    return "/"
+def refused_mount(plan: BootPlan, ident: int, text: str) -> ConfigError | None:
+    """Why the guest kernel could not mount what the user's settings ask for, if message ``ident`` was about that;
+    ``text`` is what it says.
+    """
+    place = ident - FIRST_ID - 1
+    if not 0 <= place < len(plan.steps):
+        return None
+    step = plan.steps[place]
+    name = text.rpartition(" ")[2]
+    number = getattr(errno, name, 0) if name.isidentifier() else 0
+    volume = next((v for v in plan.config.volumes if isinstance(step, tree.Mount) and v.target == step.target), None)
+    if volume is None:
+        if plan.config.rootfs == "host" or not isinstance(step, tree.Mount) or not number:
+            return None
+        return ConfigError(
+            f"rootfs={plan.config.rootfs!r} is no root file system: its {step.target} has to be a directory, or not "
+            f"to be there ({os.strerror(number)})"
+        )
+    around = max(
+        (v for v in plan.config.volumes if volume.target.startswith(v.target + "/")),
+        key=lambda v: len(v.target),
+        default=None,
+    )
+    what = f"volume {volume.source}:{volume.target} cannot be mounted: "
+    if number == errno.ENOTDIR:
+        return ConfigError(what + "its guest path is a file, or leads through one: choose another")
+    if around is not None and number in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC):
+        inner = os.path.join(around.source, volume.target[len(around.target) + 1 :])
+        why = "is read-only" if number == errno.EROFS else f"takes none ({os.strerror(number)})"
+        way = ", or show that one without :ro" if number == errno.EROFS else ""
+        return ConfigError(
+            f"{what}there is no such directory in the volume {around.source}:{around.target}, which {why}: "
+            f"create {inner} on the host{way}"
+        )
+    if number == errno.EPERM:
+        return ConfigError(
+            what + "the machine's own file systems (/proc, /sys) take no more: choose another guest path"
+        )
+    return ConfigError(what + (os.strerror(number) if number else text))

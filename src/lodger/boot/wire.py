@@ -19,9 +19,13 @@ VERSION = 1
 MAX_PACKET = 128 * 1024
 MAX_FDS = 16
 NO_FD = 0xFFFFFFFF
+#: SPAWN's group where it is the one that the guest's /etc/passwd has for the user.
+NO_ID = 0xFFFFFFFF
+#: The most bytes of arguments and environment that SPAWN gives in a file.
+MAX_WORDS = 8 << 20
 
-BOOT, MOUNT, NODE, START, SPAWN, SIGNAL, WINSIZE, STATS, SHUTDOWN = range(1, 10)
-READY, STARTED, SPAWN_FAILED, EXITED, STATS_REPLY, ACK, PANIC, ERROR = range(101, 109)
+BOOT, MOUNT, NODE, START, SPAWN, SIGNAL, WINSIZE, STATS, SHUTDOWN, TERMINAL = range(1, 11)
+READY, STARTED, SPAWN_FAILED, EXITED, STATS_REPLY, ACK, PANIC, ERROR, ASKS = range(101, 110)
 
 MONITOR_NUMBERS = {"inline": 0, "host": 1, "process": 2}
 GUARD_NUMBERS = {"pkey": 0, "none": 1, "mprotect": 2}
@@ -38,21 +42,27 @@ NODE_DIRECTORY, NODE_FILE, NODE_SYMLINK = range(3)
 
 SPAWN_TTY = 1
 SPAWN_SESSION = 2
+SPAWN_HELD = 4
+SPAWN_JOB = 8
+
+TERMINAL_OPEN, TERMINAL_HELD, TERMINAL_REFUSED = range(3)
+ASK_READ, ASK_STOP = range(2)
 
 SCOPE_PROCESS, SCOPE_GROUP, SCOPE_TREE = range(3)
 FAULTS = {0: None, 1: "oom", 2: "pids", 3: "killed"}
 
-#: Field letters: I u32, Q u64, q i64, B bytes, L list of bytes, U list of u32.
+#: Field letters: I u32, Q u64, q i64, B bytes, L list of bytes.
 FIELDS: dict[int, str] = {
     BOOT: "IQIIBIIIIIIIIIIIQB",
     MOUNT: "IBBI",
     NODE: "IBIIIB",
     START: "",
-    SPAWN: "LLBIIUIIIIII",
+    SPAWN: "LLBIIBBIIIIIIII",
     SIGNAL: "III",
     WINSIZE: "III",
     STATS: "",
     SHUTDOWN: "",
+    TERMINAL: "II",
     READY: "IIIIQ",
     STARTED: "I",
     SPAWN_FAILED: "IBI",
@@ -61,15 +71,17 @@ FIELDS: dict[int, str] = {
     ACK: "I",
     PANIC: "B",
     ERROR: "B",
+    ASKS: "I",
 }
 NAMES = {
     BOOT: "BOOT", MOUNT: "MOUNT", NODE: "NODE", START: "START", SPAWN: "SPAWN", SIGNAL: "SIGNAL",
-    WINSIZE: "WINSIZE", STATS: "STATS", SHUTDOWN: "SHUTDOWN", READY: "READY", STARTED: "STARTED",
+    WINSIZE: "WINSIZE", STATS: "STATS", SHUTDOWN: "SHUTDOWN", TERMINAL: "TERMINAL",
+    READY: "READY", STARTED: "STARTED",
     SPAWN_FAILED: "SPAWN_FAILED", EXITED: "EXITED", STATS_REPLY: "STATS_REPLY", ACK: "ACK",
-    PANIC: "PANIC", ERROR: "ERROR",
+    PANIC: "PANIC", ERROR: "ERROR", ASKS: "ASKS",
 }  # fmt: skip
 
-Value = int | bytes | list[bytes] | list[int]
+Value = int | bytes | list[bytes]
 _U32 = struct.Struct("<I")
 _HEAD = struct.Struct("<II")
 _NUMBERS = {"I": struct.Struct("<I"), "Q": struct.Struct("<Q"), "q": struct.Struct("<q")}
@@ -100,12 +112,20 @@ class Message:
         return value
 
 
-def encode(kind: int, ident: int, *values: int | bytes | str | Sequence[bytes] | Sequence[int]) -> bytes:
+def encode(kind: int, ident: int, *values: int | bytes | str | Sequence[bytes]) -> bytes:
     """A packet. Raises WireError when it would be larger than the protocol allows."""
     shape = FIELDS[kind]
     if len(shape) != len(values):
         raise WireError(f"{NAMES[kind]} has {len(shape)} fields, got {len(values)}")
-    parts = [_HEAD.pack(kind, ident)]
+    packet = _HEAD.pack(kind, ident) + pack(shape, *values)
+    if len(packet) > MAX_PACKET:
+        raise WireError(f"{NAMES[kind]} of {len(packet)} bytes is larger than {MAX_PACKET}")
+    return packet
+
+
+def pack(shape: str, *values: int | bytes | str | Sequence[bytes]) -> bytes:
+    """Fields, as a packet has them after its kind and id."""
+    parts: list[bytes] = []
     for letter, value in zip(shape, values, strict=True):
         if letter == "B":
             data = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
@@ -117,15 +137,9 @@ def encode(kind: int, ident: int, *values: int | bytes | str | Sequence[bytes] |
             for item in value:
                 assert isinstance(item, bytes)
                 parts += (_U32.pack(len(item)), item)
-        elif letter == "U":
-            assert isinstance(value, (list, tuple))
-            parts.append(struct.pack(f"<I{len(value)}I", len(value), *value))
         else:
             parts.append(_NUMBERS[letter].pack(value))
-    packet = b"".join(parts)
-    if len(packet) > MAX_PACKET:
-        raise WireError(f"{NAMES[kind]} of {len(packet)} bytes is larger than {MAX_PACKET}")
-    return packet
+    return b"".join(parts)
 
 
 def decode(packet: bytes) -> Message:
@@ -145,8 +159,6 @@ def decode(packet: bytes) -> Message:
             fields.append(reader.data())
         elif letter == "L":
             fields.append([reader.data() for _ in range(reader.items())])
-        elif letter == "U":
-            fields.append([reader.number("I") for _ in range(reader.items())])
         else:
             fields.append(reader.number(letter))
     if reader.at != len(packet):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 
 from lodger.cli.say import say
-from lodger.errors import LodgerError
+from lodger.errors import LodgerError, SpawnError
 from lodger.host import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
-OWN_ERROR = 125
+OWN_ERROR, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
 
 USAGE = """\
 usage: lodger VERB ...
@@ -32,10 +35,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; its exit status."""
     _fill_standard_descriptors()
     words = list(sys.argv[1:] if argv is None else argv)
+    before = _end_in_order()
     try:
         status = _dispatch(words)
         sys.stdout.flush()
         return status
+    except _EndedError as ended:
+        return 128 + ended.number
+    except SpawnError as error:
+        say(str(error))
+        return _spawn_status(error)
     except LodgerError as error:
         say(str(error))
         return OWN_ERROR
@@ -49,6 +58,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OWN_ERROR
     except KeyboardInterrupt:
         return 130
+    finally:
+        for number, handler in before.items():
+            signals.signal(number, handler)
+
+
+class _EndedError(BaseException):
+    """A signal that ends us. Not an Exception: nobody but main() is to catch it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _end_in_order() -> dict[int, Any]:
+    """SIGTERM and SIGHUP end a program at once: what it has started on the host, and its folders, would stay.
+
+    ``lodger run`` hands them on while its command runs. The handlers that were there before come back.
+    """
+
+    def end(number: int, _: object) -> None:
+        raise _EndedError(number)
+
+    before: dict[int, Any] = {}
+    for number in (signals.SIGTERM, signals.SIGHUP):
+        if signals.getsignal(number) == signals.SIG_DFL:
+            try:
+                before[number] = signals.signal(number, end)
+            except ValueError:
+                break  # not the main thread: signals are somebody else's business
+    return before
 
 
 def _dispatch(words: list[str]) -> int:
@@ -69,6 +108,14 @@ def _dispatch(words: list[str]) -> int:
     return verb(words[1:])
 
 
+def _spawn_status(error: SpawnError) -> int:
+    if not error.of_program or error.errno in (errno.EAGAIN, errno.ENOMEM, errno.E2BIG, errno.EMFILE, errno.ENFILE):
+        return OWN_ERROR
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return NOT_FOUND
+    return NOT_EXECUTABLE
+
+
 def _drop_output() -> None:
     # What is left in the buffer would fail again when the interpreter ends, with words and a status of its own.
     null = os.open(os.devnull, os.O_WRONLY)
@@ -83,6 +130,14 @@ def _fill_standard_descriptors() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    # A name that is no UTF-8 can be in what we say.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    # Python has made no files of them then.
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
 
 
 def _verb(name: str) -> Callable[[list[str]], int] | None:

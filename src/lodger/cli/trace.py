@@ -5,6 +5,7 @@ from __future__ import annotations
 from lodger.cli.options import HELP, Option, listing, parse
 from lodger.cli.run import OPTIONS as RUN_OPTIONS
 from lodger.cli.run import run, settings
+from lodger.cli.say import say
 from lodger.errors import ConfigError
 
 OPTIONS = [
@@ -37,6 +38,7 @@ def trace(words: list[str]) -> int:
         return run([*extra, "-T", *_without(words, skip)])
     import os
 
+    from lodger.machine import job
     from lodger.machine.vm import VM
 
     try:
@@ -45,7 +47,12 @@ def trace(words: list[str]) -> int:
         raise ConfigError(f"--output {output} cannot be written: {error.strerror}") from None
     try:
         with VM(**settings(values), host_trace=fd) as vm:
-            status = vm.popen(argv, stdin=None, stdout=None, stderr=None).wait()
+            process = vm.popen(argv, stdin=None, stdout=None, stderr=None)
+            status = process.wait()
+            if process.usage is None:
+                vm.check()  # raises what ended the VM
+            for line in job.said(vm).splitlines():
+                say(line)
     finally:
         os.close(fd)
     return 128 - status if status < 0 else status

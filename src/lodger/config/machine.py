@@ -12,12 +12,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lodger.config.parse import User
+
 MONITORS = ("inline", "host", "process")
 GUARDS = ("auto", "pkey", "none", "mprotect")
 SPACES = ("multi", "remap")
 
 MIN_MEMORY = 16 << 20
 MAX_MEMORY = 1 << 42
+MIN_DISK = 1 << 20
 #: Writable layers may take this share of memory unless ``disk`` says otherwise.
 DISK_SHARE = 2
 
@@ -49,7 +52,7 @@ class MachineConfig:
     volumes: tuple[Volume, ...]
     env: tuple[tuple[str, str], ...]
     workdir: str
-    user: tuple[int, int]
+    user: User
     hostname: str
     memory: int
     """bytes"""
@@ -76,7 +79,7 @@ def machine_config(
     rootfs: str | os.PathLike[str] = "host",
     volumes: Mapping[str, str | Sequence[str]] | None = None,
     env: Mapping[str, str] | None = None,
-    workdir: str = "/",
+    workdir: str | os.PathLike[str] = "/",
     user: int | str | tuple[int, int] = 0,
     hostname: str = "lodger",
     memory: str | int = "512M",
@@ -102,6 +105,10 @@ def machine_config(
         root = parse.host_path(root, "rootfs")
         if not os.path.isdir(root):
             raise ConfigError(f"rootfs={rootfs!r} is neither 'host' nor a directory: give a root file system's path")
+        if not os.access(root, os.R_OK | os.X_OK):
+            raise ConfigError(
+                f"rootfs={rootfs!r} cannot be read by user {os.geteuid()}: let it, or give another directory"
+            )
     if (
         not isinstance(hostname, str)
         or not hostname
@@ -117,12 +124,15 @@ def machine_config(
     environment = os.environ.get("LODGER_GUARD")
     if machine is None:
         machine = os.environ.get("LODGER_MACHINE") or "default"
-        monitor = monitor or os.environ.get("LODGER_MONITOR")
-        spaces = spaces or os.environ.get("LODGER_SPACES")
+        if monitor is None:
+            monitor = os.environ.get("LODGER_MONITOR") or None
+        if spaces is None:
+            spaces = os.environ.get("LODGER_SPACES") or None
     seam("machine", machine, tuple(MACHINES))
     step = MACHINES[machine]
-    monitor, spaces = monitor or step[0], spaces or step[2]
-    asked, guard = guard, guard or step[1]
+    monitor = step[0] if monitor is None else monitor
+    spaces = step[2] if spaces is None else spaces
+    asked, guard = guard, step[1] if guard is None else guard
     chosen = asked not in (None, "auto") or environment is not None
     if guard == "auto" and environment:
         guard = environment
@@ -158,7 +168,7 @@ def machine_config(
         spaces=spaces,
         trace=_trace(trace),
         count_calls=bool(count_calls),
-        disk=nbytes // DISK_SHARE if disk is None else parse.size(disk, "disk"),
+        disk=nbytes // DISK_SHARE if disk is None else _disk(disk),
         max_files=parse.count(max_files, "max_files", 16, 1 << 22),
         guard_chosen=chosen,
     )
@@ -189,6 +199,13 @@ def _processors(spaces: str, cpus: int | None, online: int) -> int:
     if spaces == "remap":
         return 1
     return online if cpus is None else parse.count(cpus, "cpus", 1, 1024)
+
+
+def _disk(value: str | int) -> int:
+    number = parse.size(value, "disk")
+    if number < MIN_DISK:
+        raise ConfigError(f"disk={value!r} is too little for the machine's own files: give at least 1M")
+    return number
 
 
 def _trace(value: bool | str | int | os.PathLike[str] | None) -> str | int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from lodger._record import record
 from lodger.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -33,6 +34,18 @@ def path(value: object, what: str) -> str:
         raise ConfigError(f"{what}={value!r} is not a path: give text or a path object") from None
     if not text or "\0" in text:
         raise ConfigError(f"{what}={value!r} is not a path: it must be text, not empty, and without NUL")
+    return bytes_of(text, what)
+
+
+def bytes_of(text: str, what: str) -> str:
+    """The text, if it has bytes: half a surrogate pair has none. Raises ConfigError."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"{what}={text!r} cannot be told to a machine: it contains {text[error.start]!r}, which is no character. "
+            "Give bytes that are no text with os.fsdecode()"
+        ) from None
     return text
 
 
@@ -94,7 +107,7 @@ def seconds(value: str | float | None, what: str) -> float | None:
     except ValueError:
         raise ConfigError(f"{what}={value!r} is not a time: write seconds, or a number with s, m or h") from None
     if not 0 <= number < 1e9:
-        raise ConfigError(f"{what}={value!r} is out of range: give a time from 0 seconds up")
+        raise ConfigError(f"{what}={value!r} is out of range: give 0 to 999999999 seconds")
     return number
 
 
@@ -117,30 +130,70 @@ def signal_number(value: Any) -> int:
     return int(value)
 
 
-def user(value: str | int | tuple[int, int], what: str = "user") -> tuple[int, int]:
-    """(uid, gid) from 1000, "1000" (gid the same) or "1000:100". Raises ConfigError."""
+@record(frozen=True)
+class User:
+    """Whom a command runs as. A name counts before its number; only the guest knows what it means."""
+
+    uid: int
+    gid: int | None
+    """None: what the guest's /etc/passwd has for the name"""
+    name: str = ""
+    group: str = ""
+
+
+def user(value: str | int | tuple[int, int], what: str = "user") -> User:
+    """A user from 1000, "1000" (gid the same), "1000:100", "nobody" or "nobody:users". Raises ConfigError."""
     parts: list[Any] = list(value) if isinstance(value, (tuple, list)) else str(value).split(":")
-    if len(parts) == 1:
-        parts *= 2
+    names = ["", ""]
     try:
-        if isinstance(value, (bool, float)):
+        if value is None or isinstance(value, (bool, float)) or not 1 <= len(parts) <= 2:
             raise ValueError
-        uid, gid = (int(p) for p in parts)
+        numbers = []
+        for place, part in enumerate(parts):
+            if isinstance(value, str) and not (part.isascii() and part.isdigit()):
+                # No system has users whose names look like options or signed numbers.
+                if not part or part[0] in "-+" or "\0" in part or "\n" in part:
+                    raise ValueError
+                names[place], part = part, 0
+            if isinstance(part, bool):
+                raise ValueError
+            numbers.append(int(part))
     except (TypeError, ValueError):
-        raise ConfigError(f"{what}={value!r} is not UID or UID:GID: give numbers, as in 1000:1000") from None
-    for number in (uid, gid):
+        raise ConfigError(
+            f"{what}={value!r} is not USER[:GROUP]: give a name or a number for each, as in 'nobody' or '1000:1000', "
+            "or the numbers (UID, GID)"
+        ) from None
+    for number in numbers:
         if not 0 <= number < 0xFFFFFFFF:
             raise ConfigError(f"{what}={value!r} is out of range: ids go from 0 to 4294967294")
-    return uid, gid
+    bytes_of("".join(names), what)
+    gid = numbers[1] if len(numbers) > 1 else None if names[0] else numbers[0]
+    return User(numbers[0], gid, *names)
 
 
-def absolute(value: str, what: str) -> str:
-    """A normalised absolute guest path. Raises ConfigError."""
-    if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
+def absolute(value: str | os.PathLike[str], what: str) -> str:
+    """A normalised absolute guest path from text, bytes or a path object. Raises ConfigError."""
+    try:
+        text = os.fsdecode(value)
+    except TypeError:
+        text = ""
+    if not text.startswith("/") or "\0" in text:
         raise ConfigError(f"{what}={value!r} is not an absolute path of the guest: begin it with /")
-    if ".." in value.split("/"):
+    if ".." in text.split("/"):
         raise ConfigError(f"{what}={value!r} contains '..': write the path it stands for")
-    return "/" + "/".join(p for p in value.split("/") if p not in ("", "."))
+    bytes_of(text, what)
+    return "/" + "/".join(p for p in text.split("/") if p not in ("", "."))
+
+
+def descriptor(value: Any, what: str) -> int:
+    """The number of an open file. Raises ConfigError."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        os.fstat(value)
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise ConfigError(f"{what}={value!r} is no descriptor: give the number of an open file") from None
+    return int(value)
 
 
 def environment(values: Mapping[str, str] | None, what: str = "env") -> tuple[tuple[str, str], ...]:
@@ -151,30 +204,45 @@ def environment(values: Mapping[str, str] | None, what: str = "env") -> tuple[tu
             raise ConfigError(f"{what}: {name!r} is not a variable name: it must be text without '='")
         if not isinstance(value, str) or "\0" in value:
             raise ConfigError(f"{what}: {name}={value!r} is not text without NUL: convert it with str()")
+        bytes_of(f"{name}={value}", f"{what}: {name}")
         pairs.append((name, value))
     return tuple(pairs)
 
 
 def volume_spec(text: str) -> tuple[str, str]:
     """("SRC", "DST[:ro|:rw]") from a command line's SRC:DST[:ro]. Raises ConfigError."""
+    # From the right: SRC may contain colons, and DST, which begins with a slash, may not.
+    head, _, mode = text.rpartition(":")
+    rest = f":{mode}" if mode in ("ro", "rw") else ""
+    source, _, target = (head if rest else text).rpartition(":/")
+    if source and target:
+        return source, f"/{target}{rest}"
     source, colon, rest = text.partition(":")
     if not colon or not source or not rest:
         raise ConfigError(f"volume {text!r} is not SRC:DST[:ro]: name a host directory and a guest path")
     return source, rest
 
 
-def volume(source: str, target: str) -> tuple[str, str, bool]:
+def volume(source: str, target: str | os.PathLike[str]) -> tuple[str, str, bool]:
     """(host directory, guest path, read only). Raises ConfigError, also if there is no such directory."""
-    if not isinstance(target, str):
-        raise ConfigError(f"volume {source}: its guest path {target!r} is not text: write '/src' or '/src:ro'")
+    try:
+        target = os.fsdecode(target)
+    except TypeError:
+        raise ConfigError(
+            f"volume {source}: its guest path {target!r} is not text: write '/src' or '/src:ro'"
+        ) from None
     path, _, mode = target.partition(":")
     if mode not in ("", "ro", "rw"):
         raise ConfigError(f"volume {source}:{target} has the mode {mode!r}: it can be ro or rw")
     host = host_path(source, "volume source")
     if os.path.exists(host) and not os.path.isdir(host):
         raise ConfigError(f"volume {source}:{target}: {host} is a file: show the directory that it is in")
-    if not os.path.isdir(host):
-        raise ConfigError(f"volume {source}:{target}: {host} is not a directory of the host: create it first")
+    try:
+        os.stat(host)
+    except FileNotFoundError:
+        raise ConfigError(f"volume {source}:{target}: {host} is not a directory of the host: create it first") from None
+    except OSError as error:
+        raise ConfigError(f"volume {source}:{target}: {host} cannot be shown: {error.strerror}") from None
     guest = absolute(path, "volume target")
     if guest == "/":
         raise ConfigError(f"volume {source}:{target} would cover the whole guest: use rootfs={source!r} instead")

@@ -6,6 +6,7 @@ import fcntl
 import os
 
 from lodger.errors import HostError
+from lodger.host.limits import way_out
 
 #: [0x70000000, 0xc0000000): where the guest kernel lives in every guest-machine process.
 KERNEL_REGION = 0xC0000000 - 0x70000000
@@ -26,5 +27,6 @@ def memory_file(name: str, nbytes: int) -> int:
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     except OSError as error:
         os.close(fd)
-        raise HostError(f"cannot size the memory file {name!r} to {nbytes} bytes", error.errno or 0) from None
+        what = f"cannot size the memory file {name!r} to {nbytes} bytes"
+        raise HostError(what, error.errno or 0, way_out(error.errno)) from None
     return fd

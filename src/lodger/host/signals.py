@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from signal import SIGSTOP as SIGSTOP
     from signal import SIGTERM as SIGTERM
     from signal import SIGTSTP as SIGTSTP
+    from signal import SIGTTIN as SIGTTIN
     from signal import SIGUSR1 as SIGUSR1
     from signal import SIGUSR2 as SIGUSR2
     from signal import SIGWINCH as SIGWINCH
@@ -39,6 +40,7 @@ else:
         SIGSTOP,
         SIGTERM,
         SIGTSTP,
+        SIGTTIN,
         SIGUSR1,
         SIGUSR2,
         SIGWINCH,
@@ -59,6 +61,7 @@ else:
         "SIGSTOP",
         "SIGTERM",
         "SIGTSTP",
+        "SIGTTIN",
         "SIGUSR1",
         "SIGUSR2",
         "SIGWINCH",

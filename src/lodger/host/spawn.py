@@ -8,6 +8,7 @@ import select
 from lodger.errors import HostError
 from lodger.host import signals as signal
 from lodger.host.descriptors import above_standard
+from lodger.host.limits import way_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def spawn(
     import fcntl
 
     extra = extra or {}
+    limit = os.sysconf("SC_OPEN_MAX")
     lifted = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (control, log, *extra.values())]
     try:
         actions: list[tuple[int, int] | tuple[int, int, int] | tuple[int, int, str, int, int]] = [
@@ -90,22 +92,32 @@ def spawn(
             (os.POSIX_SPAWN_DUP2, lifted[1], 2),
             (os.POSIX_SPAWN_DUP2, lifted[0], CONTROL_FD),
         ]
+        beyond = []
         for fd in _inheritable():
             if fd in extra:
                 continue
-            actions.append((os.POSIX_SPAWN_CLOSE, fd))
+            if limit < 0 or fd < limit:
+                actions.append((os.POSIX_SPAWN_CLOSE, fd))
+            else:
+                # Inherited from a program with a higher limit: to close it in the child would be an error (EBADF).
+                os.set_inheritable(fd, False)
+                beyond.append(fd)
         actions.extend((os.POSIX_SPAWN_DUP2, fd, target) for fd, target in zip(lifted[2:], extra, strict=True))
-        pid = os.posix_spawn(
-            path,
-            list(argv),
-            _ENVIRONMENT | dict(environment or {}),
-            file_actions=actions,
-            setsid=True,
-            setsigmask=(),
-            setsigdef=(signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM, signal.SIGHUP),
-        )
+        try:
+            pid = os.posix_spawn(
+                path,
+                list(argv),
+                _ENVIRONMENT | dict(environment or {}),
+                file_actions=actions,
+                setsid=True,
+                setsigmask=(),
+                setsigdef=(signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM, signal.SIGHUP),
+            )
+        finally:
+            for fd in beyond:
+                os.set_inheritable(fd, True)
     except OSError as error:
-        raise HostError(f"cannot start the guest kernel {path}", error.errno or 0) from None
+        raise HostError(f"cannot start the guest kernel {path}", error.errno or 0, way_out(error.errno)) from None
     finally:
         for fd in lifted:
             os.close(fd)

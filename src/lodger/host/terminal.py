@@ -19,6 +19,15 @@ def size(fd: int) -> tuple[int, int]:
     return rows or 24, columns or 80
 
 
+def controls(fd: int) -> bool:
+    """Whether this is the terminal of our session, whose shell stops and continues jobs."""
+    try:
+        os.tcgetpgrp(fd)
+    except OSError:
+        return False
+    return True
+
+
 def in_background(fd: int) -> bool:
     """Whether this is our terminal, and another job has it: a read would stop us (SIGTTIN)."""
     try:
@@ -35,8 +44,16 @@ class RawTerminal:
         self.saved: list[int | list[bytes | int]] | None = None
 
     def __enter__(self) -> RawTerminal:
+        try:
+            self._enter()
+        except termios.error:
+            pass  # the terminal is gone (hang-up), which SIGHUP tells whom it concerns
+        return self
+
+    def _enter(self) -> None:
         mode = termios.tcgetattr(self.fd)
-        self.saved = termios.tcgetattr(self.fd)
+        if self.saved is None:
+            self.saved = termios.tcgetattr(self.fd)
         mode[0] &= ~(
             termios.BRKINT | termios.ICRNL | termios.INPCK | termios.ISTRIP | termios.IXON | termios.INLCR
             | termios.IGNCR | termios.PARMRK | termios.IGNBRK
@@ -47,7 +64,6 @@ class RawTerminal:
         mode[6][termios.VMIN] = 1
         mode[6][termios.VTIME] = 0
         termios.tcsetattr(self.fd, termios.TCSADRAIN, mode)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

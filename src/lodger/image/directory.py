@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 
 def directory_root(path: str) -> list[Step]:
-    """The steps that make the tree. /tmp is added only where the directory has none."""
+    """The steps that make the tree. /tmp is added only where the directory has none, not even a link: where that leads
+    only the guest knows.
+    """
     steps: list[Step] = [Mount(OVERLAY, "/", path), *special_mounts()]
-    if not os.path.isdir(os.path.join(path, "tmp")):
+    if not os.path.lexists(os.path.join(path, "tmp")):
         steps += [Mount(TMPFS, "/tmp", "tmpfs"), Node(DIRECTORY, "/tmp", 0o1777)]
     return steps

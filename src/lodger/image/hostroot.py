@@ -14,7 +14,7 @@ from lodger.image.tree import DEV, DIRECTORY, FILE, OVERLAY, PROC, SYMLINK, SYS,
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
 
     from lodger.image.tree import Step
 
@@ -29,7 +29,7 @@ ETC_FILES = (
     "networks", "host.conf", "gai.conf", "os-release", "debian_version", "debian_release", "redhat-release",
     "alpine-release", "lsb-release", "profile", "bash.bashrc", "bashrc", "inputrc", "mime.types", "shells",
     "login.defs", "locale.conf", "locale.alias", "magic", "magic.mime", "manpath.config", "environment",
-    "issue", "ssl/openssl.cnf", "pki/tls/openssl.cnf",
+    "issue", "papersize", "ssl/openssl.cnf", "pki/tls/openssl.cnf",
 )  # fmt: skip
 #: Shown read-only under a writable layer when they are there. Never /etc/ssl/private and its like.
 ETC_DIRECTORIES = (
@@ -56,7 +56,7 @@ session required pam_permit.so
 
 FIRST_PERSON, NOBODY = 1000, 65534
 
-_cache: dict[tuple[str, str], tuple[tuple[int, int, int], bytes]] = {}
+_cache: dict[tuple[str, str | bytes], tuple[tuple[int, int, int], bytes]] = {}
 
 
 def host_root(hostname: str) -> list[Step]:
@@ -122,8 +122,11 @@ def _too_wide(path: str) -> bool:
 
 
 def _etc(hostname: str) -> Iterator[Step]:
-    yield _file("/etc/passwd", _cached("/etc/passwd", "passwd", _system_entries) or b"root:x:0:0:root:/root:/bin/sh\n")
-    yield _file("/etc/group", _cached("/etc/group", "group", _system_entries) or b"root:x:0:\n")
+    passwd = _cached("/etc/passwd", "passwd", _system_entries) or b"root:x:0:0:root:/root:/bin/sh\n"
+    yield _file("/etc/passwd", passwd)
+    # What is kept of it depends on who is known.
+    group = _cached("/etc/group", passwd, lambda text: _system_entries(text, _names(passwd)))
+    yield _file("/etc/group", group or b"root:x:0:\n")
     name = hostname.encode()
     yield _file("/etc/hostname", name + b"\n")
     yield _file("/etc/hosts", b"127.0.0.1\tlocalhost\n127.0.1.1\t" + name + b"\n::1\tlocalhost ip6-localhost\n")
@@ -161,7 +164,7 @@ def _copied(path: str) -> Node | None:
     return None if content is None else _file(path, content)
 
 
-def _cached(path: str, how: str, change: Callable[[bytes], bytes]) -> bytes | None:
+def _cached(path: str, how: str | bytes, change: Callable[[bytes], bytes]) -> bytes | None:
     """A small, world-readable host file through ``change``; read again only when it was changed."""
     try:
         info = os.stat(path)
@@ -179,8 +182,14 @@ def _cached(path: str, how: str, change: Callable[[bytes], bytes]) -> bytes | No
     return content
 
 
-def _system_entries(text: bytes) -> bytes:
-    """The lines of passwd or group that belong to the system: people of the host stay unknown."""
+def _names(table: bytes) -> set[bytes]:
+    return {line.partition(b":")[0] for line in table.splitlines()}
+
+
+def _system_entries(text: bytes, users: Container[bytes] = ()) -> bytes:
+    """The lines of passwd or group that belong to the system, groups with the members that are among ``users``: people
+    of the host stay unknown.
+    """
     kept = []
     for line in text.splitlines():
         parts = line.split(b":")
@@ -189,6 +198,6 @@ def _system_entries(text: bytes) -> bytes:
         number = int(parts[2])
         if number < FIRST_PERSON or number == NOBODY:
             if len(parts) == 4:
-                parts[3] = b""  # members of a group are people
+                parts[3] = b",".join(name for name in parts[3].split(b",") if name in users)
             kept.append(b":".join(parts))
     return b"\n".join(kept) + b"\n"

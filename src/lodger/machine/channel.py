@@ -27,6 +27,7 @@ _REPLIES = {
     wire.SIGNAL: (wire.ACK,),
     wire.WINSIZE: (wire.ACK,),
     wire.STATS: (wire.STATS_REPLY,),
+    wire.TERMINAL: (wire.ACK,),
 }
 
 
@@ -50,6 +51,37 @@ class Event:
                 callback()
 
 
+class Asks(Event):
+    """What a command has asked for; happens again and again."""
+
+    __slots__ = ("_what",)
+
+    def __init__(self) -> None:
+        super().__init__((wire.ASKS,))
+        self._what: set[int] = set()
+
+    def add(self, what: int) -> None:
+        """One more."""
+        self._what.add(what)
+        self.set(None)
+
+    def take(self) -> set[int]:
+        """What there is, which is then done with."""
+        self.done = False
+        found, self._what = self._what, set()
+        return found
+
+
+class End(Event):
+    """The end of a command."""
+
+    __slots__ = ("asks",)
+
+    def __init__(self) -> None:
+        super().__init__((wire.EXITED,))
+        self.asks = Asks()
+
+
 class Channel:
     """One VM's control channel. ``drain`` is called by one thread at a time (see vm.Driver)."""
 
@@ -58,16 +90,18 @@ class Channel:
         self.fd = connection.control.fileno()
         self.dead: LodgerError | None = None
         self.refusals: list[str] = []
+        self.refused: tuple[int, str] | None = None
+        """the message of the boot that the guest kernel refused, and why"""
         self._lock = RLock()  # taken again by a signal handler that interrupts its own thread
         self._last_id = connection.last_id
         self._replies: dict[int, Event] = {}
-        self._exits: dict[int, Event] = {}
+        self._exits: dict[int, End] = {}
         self.ready = Event(_REPLIES[wire.START])
         self._replies[connection.last_id] = self.ready
 
     def request(
-        self, kind: int, *values: int | bytes | str | Sequence[bytes] | Sequence[int], fds: Sequence[int] = ()
-    ) -> tuple[Event, Event | None]:
+        self, kind: int, *values: int | bytes | str | Sequence[bytes], fds: Sequence[int] = ()
+    ) -> tuple[Event, End | None]:
         """Send a request; the events of its reply and, for SPAWN, of the command's end. Raises VMClosed."""
         with self._lock:
             if self.dead is not None:
@@ -78,7 +112,7 @@ class Channel:
             reply = self._replies[ident] = Event(_REPLIES[kind])
             end = None
             if kind == wire.SPAWN:
-                end = self._exits[ident] = Event((wire.EXITED,))
+                end = self._exits[ident] = End()
             try:
                 packets.send(self.connection.control, packet, fds, time.monotonic() + SEND_SECONDS)
             except VMClosed:
@@ -88,7 +122,7 @@ class Channel:
         return reply, end
 
     def spawn_id(self, end: Event) -> int:
-        """The id that names a running command in SIGNAL and WINSIZE; 0 when it has ended."""
+        """The id that names a running command in SIGNAL, WINSIZE and TERMINAL; 0 when it has ended."""
         for ident, event in list(self._exits.items()):
             if event is end:
                 return ident
@@ -149,10 +183,17 @@ class Channel:
                 raise wire.WireError(f"EXITED for the unknown command {message.id}")
             end.set(message)
             return
+        if kind == wire.ASKS:
+            asking = self._exits.get(message.id)
+            if asking is None:
+                raise wire.WireError(f"ASKS for the unknown command {message.id}")
+            asking.asks.add(message.number(0))
+            return
         event = self._replies.pop(message.id, None)
         if kind == wire.ERROR:
             text = message.data(0).decode("utf-8", "replace")
             if not self.ready.done:
+                self.refused = message.id, text
                 self.fail(BootError(f"the guest kernel refused a boot message ({message.id}): {text}"))
             elif event is None:
                 self.refusals = [*self.refusals, text][-MAX_REFUSALS:]

@@ -12,7 +12,7 @@ import time
 
 from lodger._record import record
 from lodger.boot import wire
-from lodger.boot.plan import BootPlan, home_of, plan
+from lodger.boot.plan import BootPlan, plan, refused_mount
 from lodger.config import parse
 from lodger.config.machine import MachineConfig
 from lodger.errors import (
@@ -20,13 +20,15 @@ from lodger.errors import (
     CommandError,
     ConfigError,
     GuestPanic,
+    HostError,
     LodgerError,
     SpawnError,
     VMClosed,
     again,
 )
 from lodger.host import signals as signal
-from lodger.machine.channel import Channel, Event
+from lodger.host.limits import way_out
+from lodger.machine.channel import Channel, End, Event
 from lodger.machine.result import PIPE, STDOUT, Result, Usage
 from lodger.machine.stdio import Pump, Streams, close
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
     from typing import Any, TypeVar
 
+    from lodger.config.parse import User
     from lodger.machine.stdio import Stream
     from lodger.monitor.base import Monitor
 
@@ -73,7 +76,7 @@ class Command:
     argv: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
     cwd: str
-    user: tuple[int, int]
+    user: User
     pty: bool
     size: tuple[int, int]
 
@@ -81,7 +84,7 @@ class Command:
 class Running:
     """A started command."""
 
-    def __init__(self, command: Command, pid: int, end: Event, streams: Streams, started: float) -> None:
+    def __init__(self, command: Command, pid: int, end: End, streams: Streams, started: float) -> None:
         self.command = command
         self.pid = pid
         self.end = end
@@ -116,7 +119,7 @@ def _word(value: object) -> str:
         ) from None
     if "\0" in word:
         raise ConfigError(f"argv contains {value!r}: a word can not contain NUL")
-    return word
+    return parse.bytes_of(word, "a word of argv")
 
 
 class Machine:
@@ -134,7 +137,9 @@ class Machine:
         self.channel = Channel(_monitor(config, events).boot(self.plan, deadline))
 
     def await_ready(self) -> Steps[None]:
-        """Raises BootError, GuestPanic or ProtocolError."""
+        """Raises BootError, GuestPanic, ProtocolError or HostError; ConfigError for a volume that cannot be where it is
+        wanted.
+        """
         channel = self.channel
         deadline = self.started + BOOT_SECONDS
         while not channel.ready.done and time.monotonic() < deadline:
@@ -145,6 +150,11 @@ class Machine:
             error = channel.dead or BootError(
                 f"the guest kernel stayed silent for {BOOT_SECONDS:g} s" + (f": {log}" if log else "")
             )
+            advice = way_out(errno.ENOMEM) if "ENOMEM" in str(error) else ""
+            if advice:
+                error = HostError("the guest kernel cannot map its memory", errno.ENOMEM, advice)
+            if channel.refused is not None:
+                error = refused_mount(self.plan, *channel.refused) or error
             self.kill()
             raise error
         guards = {number: name for name, number in wire.GUARD_NUMBERS.items()}
@@ -162,7 +172,7 @@ class Machine:
     def command(
         self,
         argv: Sequence[str | os.PathLike[str]],
-        cwd: str | None,
+        cwd: str | os.PathLike[str] | None,
         env: Mapping[str, str] | None,
         user: int | str | tuple[int, int] | None,
         pty: bool,
@@ -173,21 +183,27 @@ class Machine:
             raise ConfigError(f"argv={argv!r} is not a list of words: write ['ls', '-l'], or use vm.sh() for a script")
         words = tuple(_word(a) for a in argv)
         config = self.plan.config
-        ids = config.user if user is None else parse.user(user)
-        variables = {"HOME": home_of(ids[0], config.rootfs), **dict(self.plan.env)}
+        who = config.user if user is None else parse.user(user)
+        # HOME, if it is not among them, comes from the guest's own /etc/passwd.
+        variables = dict(self.plan.env)
         if pty:
             variables["TERM"] = os.environ.get("TERM") or "xterm"
             size = parse.terminal_size(size, "size")
         variables.update(parse.environment(env))
         directory = config.workdir if cwd is None else parse.absolute(cwd, "cwd")
-        return Command(words, tuple(variables.items()), directory, ids, pty, size)
+        return Command(words, tuple(variables.items()), directory, who, pty, size)
 
-    def start(self, command: Command, stdin: Stream, stdout: Stream, stderr: Stream) -> Steps[Running]:
-        """Start a command. Raises SpawnError when the guest refuses, VMClosed when there is no VM."""
+    def start(
+        self, command: Command, stdin: Stream, stdout: Stream, stderr: Stream, *, flags: int = 0
+    ) -> Steps[Running]:
+        """Start a command. Raises SpawnError when the guest refuses, VMClosed when there is no VM.
+
+        ``flags`` are more of SPAWN's: HELD, JOB.
+        """
         self.check_open()
         streams = Streams()
         started = time.monotonic()
-        end: Event | None = None
+        end: End | None = None
         try:
             streams.add(0, stdin)
             streams.add(1, stdout)
@@ -200,18 +216,20 @@ class Machine:
                 streams.indices.append(wire.NO_FD)
             else:
                 streams.add(2, stderr)
-            flags = wire.SPAWN_SESSION | (wire.SPAWN_TTY if command.pty else 0)
-            uid, gid = command.user
+            flags |= wire.SPAWN_SESSION | (wire.SPAWN_TTY if command.pty else 0)
+            who = command.user
+            words = [os.fsencode(a) for a in command.argv], [os.fsencode(f"{k}={v}") for k, v in command.env]
+            words, file, length = streams.words(*words)
             try:
                 reply, end = self.channel.request(
-                    wire.SPAWN,
-                    [os.fsencode(a) for a in command.argv],
-                    [os.fsencode(f"{k}={v}") for k, v in command.env],
-                    os.fsencode(command.cwd), uid, gid, [gid], flags, *command.size, *streams.indices,
+                    wire.SPAWN, *words, os.fsencode(command.cwd),
+                    who.uid, wire.NO_ID if who.gid is None else who.gid, os.fsencode(who.name), os.fsencode(who.group),
+                    flags, *command.size, *streams.indices, file, length,
                     fds=streams.guest,
                 )  # fmt: skip
             except wire.WireError as error:
-                raise SpawnError(errno.E2BIG, f"arguments and environment are too long: {error}") from None
+                text = f"the working directory or the user's name is too long: {error}"
+                raise SpawnError(errno.ENAMETOOLONG, text) from None
             streams.sent()
             while not reply.done:
                 yield Wait(reply)
@@ -235,14 +253,19 @@ class Machine:
         if not running.end.done:
             yield Wait(running.end, deadline=0.0)
 
-    def wait(self, running: Running, deadline: float | None, also: Sequence[int] = ()) -> Steps[set[int]]:
-        """Until the command ends, the deadline passes, or one of ``also`` is readable (those come back)."""
+    def wait(
+        self, running: Running, deadline: float | None, also: Sequence[int] = (), *, asks: bool = False
+    ) -> Steps[set[int]]:
+        """Until the command ends, the deadline passes, or one of ``also`` is readable (those come back); with ``asks``
+        until it asks for something, too.
+        """
         self._own()
+        events = (running.end, running.end.asks) if asks else (running.end,)
         while not running.end.done:
             if deadline is not None and time.monotonic() >= deadline:
                 break
-            ready = yield Wait(running.end, reads=also, deadline=deadline)
-            if ready:
+            ready = yield Wait(*events, reads=also, deadline=deadline)
+            if ready or (asks and running.end.asks.done):
                 return ready
         return set()
 
@@ -365,6 +388,15 @@ class Machine:
         ident = self.channel.spawn_id(running.end)
         if ident:
             reply, _ = self.channel.request(wire.WINSIZE, ident, rows, columns)
+            while not reply.done:
+                yield Wait(reply)
+
+    def terminal(self, running: Running, state: int) -> Steps[None]:
+        """Whether a command may read the host's terminal, which it may ask for (wire.TERMINAL_OPEN and others)."""
+        self._own()
+        ident = self.channel.spawn_id(running.end)
+        if ident:
+            reply, _ = self.channel.request(wire.TERMINAL, ident, state)
             while not reply.done:
                 yield Wait(reply)
 

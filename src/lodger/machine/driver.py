@@ -154,6 +154,7 @@ def _poll(wait: Wait, *own: int) -> set[int]:
         poller.register(fd, select.POLLOUT)
     if wait.deadline is None:
         return {fd for fd, _ in poller.poll()}
-    # Rounded up: waking a millisecond early would only mean to poll again.
-    left = max(0.0, wait.deadline - time.monotonic())
+    # Rounded up: waking a millisecond early would only mean to poll again. poll(2) takes an int; who waits for longer
+    # polls again, too.
+    left = min(max(0.0, wait.deadline - time.monotonic()), 1e6)
     return {fd for fd, _ in poller.poll(int(left * 1000) + 1 if left else 0)}

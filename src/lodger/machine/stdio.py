@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
-from lodger.boot.wire import NO_FD
-from lodger.errors import ConfigError
+from lodger.boot.wire import MAX_PACKET, MAX_WORDS, NO_FD, pack
+from lodger.errors import ConfigError, SpawnError
 from lodger.host.descriptors import above_standard, pipe
+from lodger.host.memory import memory_file
 from lodger.machine.result import DEVNULL, PIPE, STDOUT
 
 TYPE_CHECKING = False
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     Stream = int | IO[Any] | None
 
 NAMES = ("stdin", "stdout", "stderr")
+#: What SPAWN has beside arguments and environment: a working directory, names of user and group, numbers.
+OTHER_FIELDS = 16 * 1024
+#: MAX_ARG_STRLEN: no argument and no variable of Linux's is as long.
+MAX_WORD = 128 * 1024
 
 
 class Streams:
@@ -68,6 +74,30 @@ class Streams:
             raise ConfigError(f"{NAMES[position]}={stream!r}: no file is open under the number {fd}") from None
         self.indices.append(len(self.guest))
         self.guest.append(fd)
+
+    def words(self, argv: list[bytes], envp: list[bytes]) -> tuple[tuple[list[bytes], list[bytes]], int, int]:
+        """Arguments and environment as SPAWN has them: (its lists, its file, the file's length).
+
+        The file is for what a packet cannot take. Raises SpawnError for more than Linux takes, HostError.
+        """
+        room = MAX_PACKET - OTHER_FIELDS
+        length = sum(len(word) + 4 for word in (*argv, *envp)) + 8
+        if length <= room:
+            return (argv, envp), NO_FD, 0
+        longest = max(map(len, (*argv, *envp)))
+        if length > MAX_WORDS or longest >= MAX_WORD:
+            raise SpawnError(
+                errno.E2BIG,
+                f"cannot start {os.fsdecode(argv[0])[:100]!r}: arguments and environment are too long, with {length} "
+                f"bytes, {longest} of them in one (Linux takes 2 MiB, and less than 128 KiB in one): give it a file, "
+                "or its standard input",
+                of_program=True,
+            )
+        fd = memory_file("lodger-words", length)
+        self._close.append(fd)
+        os.pwrite(fd, pack("LL", argv, envp), 0)
+        self.guest.append(fd)
+        return ([], []), len(self.guest) - 1, length
 
     def sent(self) -> None:
         """The guest has its ends: close our copies."""

@@ -6,7 +6,7 @@ import time
 
 from lodger.boot import wire
 from lodger.config.machine import machine_config
-from lodger.config.parse import seconds
+from lodger.config.parse import descriptor, seconds
 from lodger.errors import ConfigError
 from lodger.host import signals
 from lodger.machine.core import Machine, Running
@@ -170,7 +170,7 @@ class VM:
         pids: int = 1024,
         volumes: Mapping[str, str | Sequence[str]] | None = None,
         env: Mapping[str, str] | None = None,
-        workdir: str = "/",
+        workdir: Argument = "/",
         user: int | str | tuple[int, int] = 0,
         hostname: str = "lodger",
         cpus: int | None = None,
@@ -189,7 +189,8 @@ class VM:
             count_calls=count_calls,
             disk=disk,
         )  # fmt: skip
-        live = self._machine = Machine(config, -1 if host_trace is None else host_trace)
+        events = -1 if host_trace is None else descriptor(host_trace, "host_trace")
+        live = self._machine = Machine(config, events)
         self._driver = Driver(live.channel)
         try:
             self._driver.run(live.await_ready())
@@ -201,6 +202,11 @@ class VM:
     def _live(self) -> Machine:
         assert self._machine is not None
         return self._machine
+
+    @property
+    def _inner(self) -> tuple[Machine, Driver]:
+        # For lodger.machine.job.
+        return self._live, self._driver
 
     @property
     def config(self) -> Any:
@@ -221,7 +227,7 @@ class VM:
         self,
         argv: Sequence[Argument],
         input: bytes | str | None = b"",
-        cwd: str | None = None,
+        cwd: Argument | None = None,
         env: Mapping[str, str] | None = None,
         user: int | str | tuple[int, int] | None = None,
         timeout: float | None = None,
@@ -242,7 +248,7 @@ class VM:
         self,
         script: str,
         input: bytes | str | None = b"",
-        cwd: str | None = None,
+        cwd: Argument | None = None,
         env: Mapping[str, str] | None = None,
         user: int | str | tuple[int, int] | None = None,
         timeout: float | None = None,
@@ -259,7 +265,7 @@ class VM:
         stdin: Stream = None,
         stdout: Stream = None,
         stderr: Stream = None,
-        cwd: str | None = None,
+        cwd: Argument | None = None,
         env: Mapping[str, str] | None = None,
         user: int | str | tuple[int, int] | None = None,
         pty: bool = False,

@@ -11,7 +11,7 @@ import time
 
 from lodger.boot import wire
 from lodger.boot.kernel import kernel_path
-from lodger.boot.plan import boot_packet, step_packet
+from lodger.boot.plan import FIRST_ID, boot_packet, step_packet
 from lodger.errors import BootError, ConfigError, HostError, VMClosed
 from lodger.host import landlock
 from lodger.host.descriptors import free_descriptors, pipe
@@ -53,11 +53,14 @@ class InProcessMonitor:
             )
         held: list[int] = []
         try:
+            if 0 <= os.sysconf("SC_OPEN_MAX") < NEEDED:
+                _enough_for_the_guest()
             return self._boot(plan, deadline, held)
-        except (OSError, BootError):
-            free, limit = free_descriptors()
-            if free >= NEEDED:
+        except (OSError, BootError) as error:
+            full = os.strerror(errno.EMFILE)
+            if getattr(error, "errno", 0) not in (errno.EMFILE, errno.ENFILE) and full not in str(error):
                 raise
+            free, limit = free_descriptors()
             raise HostError(
                 f"a VM needs some {NEEDED} descriptors to start, and {max(free, 0)} of {limit} are free: "
                 "raise the limit (ulimit -n)",
@@ -108,7 +111,7 @@ class InProcessMonitor:
             numbers = {name: index for index, name in enumerate(fds)}
             first = boot_packet(plan, landlock="landlock" in fds, debug=debug, trace="trace" in fds, fds=numbers)
             packets.send(ours, first, list(fds.values()), deadline)
-            ident = 1
+            ident = FIRST_ID
             for step in plan.steps:
                 ident += 1
                 if isinstance(step, Mount) and step.on_host:
@@ -129,6 +132,15 @@ class InProcessMonitor:
             _abandon(connection)
             raise
         return connection
+
+
+def _enough_for_the_guest() -> None:
+    # The guest kernel takes the hard limit. With less it would start, and no program of the guest could open its files.
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard != resource.RLIM_INFINITY and hard < NEEDED:
+        raise HostError("the limit of descriptors is too low", errno.EMFILE)
 
 
 def _abandon(connection: Connection) -> None:

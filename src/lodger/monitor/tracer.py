@@ -11,6 +11,7 @@ The supervisor, which never runs guest code, is traced for its children's sake o
 from __future__ import annotations
 
 import _thread
+import errno
 import json
 import mmap
 import os
@@ -194,8 +195,16 @@ class EventLog:
         self.start = time.perf_counter_ns()
 
     def _line(self, pid: int, mode: str, text: str) -> None:
+        if self.fd < 0:
+            return
         at = (time.perf_counter_ns() - self.start) / 1e3
-        os.write(self.fd, f"{at:12.1f} µs  {pid:<8}{mode:<13} {text}\n".encode())
+        try:
+            os.write(self.fd, f"{at:12.1f} µs  {pid:<8}{mode:<13} {text}\n".encode())
+        except OSError as error:
+            # The machine goes on without being written down. A reader that went away need not be told.
+            self.fd = -1
+            if error.errno != errno.EPIPE:
+                print(f"the trace ends here: it cannot be written: {error.strerror}", file=sys.stderr, flush=True)
 
     def call(self, pid: int, in_kernel: bool, number: int, regs: Any) -> None:
         """A system call begins."""
@@ -283,7 +292,10 @@ def main() -> int:
     if LOG in os.environ:
         log = EventLog(EVENTS, call_names())
     status = trace(child.pid, layout, calls, modes, counters, os.environ.get(MODE) != WATCH, log)
-    return os.waitstatus_to_exitcode(status) & 0xFF
+    code = os.waitstatus_to_exitcode(status)
+    if code == -_SIGKILL:
+        os.kill(os.getpid(), _SIGKILL)  # the VMM knows the machine by us: it is to see the same end
+    return code & 0xFF
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from lodger._record import record
@@ -70,7 +71,7 @@ Shapes = list["Rectangle | Text"]
 
 
 def check(path: str) -> None:
-    """Refuse a file that cannot be drawn, before anything is run. Raises ConfigError."""
+    """Refuse a file that cannot be drawn or written, before anything is run. Raises ConfigError."""
     kind = os.path.splitext(path)[1].lower()
     if kind not in KINDS:
         raise ConfigError(f"--plot {path}: the figure's kind is its ending: one of {', '.join(KINDS)}")
@@ -81,6 +82,16 @@ def check(path: str) -> None:
             raise ConfigError(
                 f"--plot {path}: drawing PNG needs Pillow: pip install 'lodger[plot]', or name an .svg or .html file"
             ) from None
+    folder = os.path.dirname(path) or "."
+    if os.path.isdir(path):
+        number = errno.EISDIR
+    elif not os.path.isdir(folder):
+        number = errno.ENOENT
+    elif not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        number = errno.EACCES
+    else:
+        return
+    raise ConfigError(f"--plot {path} cannot be written: {os.strerror(number)}")
 
 
 def draw(title: str, groups: Sequence[tuple[str, Sequence[Bar]]]) -> tuple[Shapes, int, int]:
@@ -161,7 +172,8 @@ def write(path: str, title: str, groups: Sequence[tuple[str, Sequence[Bar]]], te
                 f'<!doctype html>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
                 f"{document}<pre>{escape(text)}</pre>\n"
             )
-        with open(path, "w", encoding="utf-8") as file:
+        # A command's words need not be UTF-8.
+        with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(document)
     except OSError as error:
         raise ConfigError(f"--plot {path} cannot be written: {error.strerror}") from None
@@ -180,5 +192,6 @@ def _png(path: str, shapes: Shapes, width: int, height: int) -> None:
         else:
             font = ImageFont.load_default(s.size * scale)
             anchor = "ls" if s.anchor == "start" else "rs"
-            pen.text((s.x * scale, s.y * scale), s.text, fill="black", font=font, anchor=anchor)
+            text = s.text.encode("utf-8", "backslashreplace").decode()
+            pen.text((s.x * scale, s.y * scale), text, fill="black", font=font, anchor=anchor)
     image.save(path)

@@ -6,6 +6,7 @@
 mod advice;
 mod area;
 mod cut;
+pub mod errand;
 mod fault;
 mod held;
 mod lock;
@@ -21,8 +22,8 @@ pub mod wx;
 pub use area::{Area, Mapping, Vma};
 pub use cut::file_shrunk;
 pub use fault::FaultResult;
-pub use resident::{Resident, Sizes};
-pub use show::{set_vdso, vdso};
+pub use resident::{PageState, Resident, Sizes, Used};
+pub use show::{ShownArea, set_vdso, vdso};
 
 use crate::Mutex;
 use crate::file::File;
@@ -112,6 +113,7 @@ pub struct Mm {
     /// Files that have become shorter (`FileOps::mapping_id` and length), whose pages a thread of this space has still to
     /// take out of it: only it can change the host's mappings.
     cuts: Mutex<Vec<(usize, u64)>>,
+    errands: errand::Errands,
     /// Identity, for private futexes and the like.
     pub id: u64,
     sample: resident::Sample,

@@ -21,7 +21,7 @@ const NAP: u64 = 1_000_000;
 /// What the end of `p` would give back, moved by its `oom_score_adj`; None where it may not be killed.
 fn badness(p: &Process) -> Option<i64> {
     let mm = p.mm.lock().clone()?;
-    let adj = i64::from(p.oom_score_adj.load(Ordering::Relaxed) as i32);
+    let adj = i64::from(p.marks.oom_score_adj.load(Ordering::Relaxed) as i32);
     let bytes = mm.space.lock().areas.charged() as i64;
     (adj > -1000 && !p.is_exiting()).then(|| bytes.saturating_add((limit() / 1000) as i64 * adj))
 }

@@ -4,8 +4,10 @@
 //! space (mincore(2)). For others' spaces nothing can be asked from here: there is what the process itself found when it last
 //! mapped or unmapped something after a reader had asked, and what it has mapped since: the most that it can be.
 
-use super::{Mm, Space, flag, spaces};
+use super::{Mm, Space, Vma, flag, spaces};
+use crate::Result;
 use abi::layout::PAGE;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Pages in memory: of its own, of files and shared memory, and the most of both that was ever found; and all that there are.
@@ -15,6 +17,29 @@ pub struct Resident {
     pub shared: u64,
     pub peak: u64,
     pub sizes: Sizes,
+}
+
+/// A part of an address space, and how many of its pages are in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    pub start: u64,
+    pub end: u64,
+    pub pages: u64,
+    /// The pages are the process's own, as far as that can be told: the host does not say which of a private mapping of a file
+    /// are copies, so all of one that may be written count as such.
+    pub own: bool,
+}
+
+/// What is at a page's place (/proc/PID/pagemap).
+#[derive(Clone, Copy, Default, Debug)]
+pub struct PageState {
+    pub present: bool,
+    pub own: bool,
+}
+
+fn is_own(v: &Vma) -> bool {
+    let private = v.flags & flag::TYPE == flag::PRIVATE;
+    private && (v.mapping.is_none() || v.prot & flag::PROT_WRITE != 0 || v.flags & (flag::ACCOUNT | flag::HELD) != 0)
 }
 
 /// What was found last.
@@ -101,33 +126,83 @@ impl Mm {
 
     fn measure(&self) {
         self.sample.wanted.store(false, Ordering::Relaxed);
-        // What is not accessible has no pages, and may be terabytes.
-        let accessible = |(_, v): &(u64, &super::Vma)| v.prot != 0 && v.flags & flag::LAZY == 0;
-        let (areas, sizes): (alloc::vec::Vec<(u64, u64, bool)>, Sizes) = {
-            let s = self.space.lock();
-            let private = |v: &super::Vma| v.mapping.is_none() && v.flags & flag::TYPE == flag::PRIVATE;
-            let mut areas = alloc::vec::Vec::new();
-            for (start, v) in s.areas.iter().filter(accessible) {
-                areas.extend(s.areas.present(start, v.end).into_iter().map(|(from, to)| (from, to, private(v))));
-            }
-            (areas, s.sizes())
-        };
-        let (mut own, mut shared) = (0, 0);
-        let mut pages = [0; 4096];
-        for (start, end, private) in areas {
-            let mut at = start;
-            while at < end {
-                let part = &mut pages[..((end - at) / PAGE).min(4096) as usize];
-                // Gone meanwhile, by another thread: nothing is there.
-                let there =
-                    spaces::mmu().resident(self, at, part).map_or(0, |()| part.iter().filter(|p| **p & 1 != 0).count());
-                *(if private { &mut own } else { &mut shared }) += there as u64;
-                at += part.len() as u64 * PAGE;
-            }
-        }
-        self.sample.own.store(own, Ordering::Relaxed);
-        self.sample.shared.store(shared, Ordering::Relaxed);
+        let (areas, sizes) = self.scan();
+        let sum = |own: bool| areas.iter().filter(|a| a.own == own).map(|a| a.pages).sum();
+        self.sample.own.store(sum(true), Ordering::Relaxed);
+        self.sample.shared.store(sum(false), Ordering::Relaxed);
         self.sample.data.store(sizes.data, Ordering::Relaxed);
         self.sample.exec.store(sizes.exec, Ordering::Relaxed);
+    }
+
+    /// Areas of which pages may be in memory, and how many are. By a thread of this space.
+    fn scan(&self) -> (Vec<Used>, Sizes) {
+        let (mut areas, sizes) = self.accessible(0, u64::MAX);
+        for area in &mut areas {
+            area.pages = self.pages(area.start, area.end, |_| ());
+        }
+        (areas, sizes)
+    }
+
+    /// The parts between `from` and `to` that may have pages in memory: what is not accessible has none, and may be terabytes.
+    fn accessible(&self, from: u64, to: u64) -> (Vec<Used>, Sizes) {
+        let s = self.space.lock();
+        let mut out = Vec::new();
+        for (start, v) in s.areas.iter().filter(|(_, v)| v.prot != 0 && v.flags & flag::LAZY == 0) {
+            let (start, end) = (start.max(from), v.end.min(to));
+            if start < end {
+                let part = |(start, end)| Used { start, end, own: is_own(v), pages: 0 };
+                out.extend(s.areas.present(start, end).into_iter().map(part));
+            }
+        }
+        (out, s.sizes())
+    }
+
+    /// How many pages of `start..end` are in memory; `each` gets the address of each. By a thread of this space.
+    fn pages(&self, start: u64, end: u64, mut each: impl FnMut(u64)) -> u64 {
+        let mut pages = [0; 4096];
+        let (mut at, mut n) = (start, 0);
+        while at < end {
+            let part = &mut pages[..((end - at) / PAGE).min(4096) as usize];
+            // Gone meanwhile, by another thread: nothing is there.
+            if spaces::mmu().resident(self, at, part).is_ok() {
+                for (i, _) in part.iter().enumerate().filter(|(_, p)| **p & 1 != 0) {
+                    each(at + i as u64 * PAGE);
+                    n += 1;
+                }
+            }
+            at += part.len() as u64 * PAGE;
+        }
+        n
+    }
+
+    /// What is in memory of each area that may have pages there, ascending.
+    ///
+    /// # Errors
+    /// As [`Mm::ask`].
+    pub fn used(&self) -> Result<Vec<Used>> {
+        if spaces::mmu().pages_are_frames() { Ok(self.scan().0) } else { self.ask(None, |mm| mm.scan().0) }
+    }
+
+    /// What is at each of the `n` pages from `start` on.
+    ///
+    /// # Errors
+    /// As [`Mm::ask`].
+    pub fn page_states(&self, start: u64, n: usize) -> Result<Vec<PageState>> {
+        let look = move |mm: &Mm| {
+            let mut out = alloc::vec![PageState::default(); n];
+            let end = start.saturating_add(n as u64 * PAGE);
+            let (areas, _) = mm.accessible(start, end);
+            for a in areas {
+                let there = PageState { present: true, own: a.own };
+                mm.pages(a.start, a.end, |at| out[((at - start) / PAGE) as usize] = there);
+            }
+            out
+        };
+        if spaces::mmu().pages_are_frames() { Ok(look(self)) } else { self.ask(None, look) }
+    }
+
+    /// The most that was ever found in memory is what there is now (/proc/PID/clear_refs).
+    pub fn forget_peak(&self) {
+        self.sample.peak.store(0, Ordering::Relaxed);
     }
 }

@@ -1,11 +1,9 @@
-//! Text for /proc/PID/maps and smaps.
+//! Areas as /proc/PID/maps and its relatives show them.
 
 use super::{Image, Mm, Vma, flag};
 use crate::file::File;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt::Write;
 
 /// Where the host's vDSO and its data pages are, for /proc and execve.
 static VDSO: [core::sync::atomic::AtomicU64; 3] = [const { core::sync::atomic::AtomicU64::new(0) }; 3];
@@ -41,6 +39,39 @@ fn name(start: u64, v: &Vma, image: &Image) -> Vec<u8> {
     Vec::new()
 }
 
+/// An area as /proc shows it.
+pub struct ShownArea {
+    pub start: u64,
+    pub end: u64,
+    pub prot: u32,
+    /// See [`flag`].
+    pub flags: u32,
+    pub offset: u64,
+    /// Device (major, minor) and inode number of the mapped file.
+    pub file: Option<((u32, u32), u64)>,
+    /// The file's, or `[heap]` and the like; empty for anonymous memory.
+    pub name: Vec<u8>,
+}
+
+impl ShownArea {
+    /// Private anonymous memory that differs only in how it is counted: of no interest to who reads.
+    fn continues_in(&self, next: &ShownArea) -> bool {
+        const COUNTING: u32 = flag::ACCOUNT | flag::HELD | flag::COW | flag::LAZY;
+        let like = |a: &ShownArea| (a.prot, a.flags & !COUNTING);
+        self.end == next.start
+            && like(self) == like(next)
+            && !self.is_shared()
+            && self.file.is_none()
+            && next.file.is_none()
+            && self.name == next.name
+    }
+
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.flags & flag::TYPE == flag::SHARED
+    }
+}
+
 impl Mm {
     /// Start, end and file of each mapped file, ascending.
     #[must_use]
@@ -49,58 +80,38 @@ impl Mm {
         s.areas.iter().filter_map(|(start, v)| Some((start, v.end, v.mapping.as_ref()?.file.clone()))).collect()
     }
 
-    /// The lines of /proc/PID/maps; with `detail`, of smaps.
+    /// All areas, ascending, with the vDSO's among them.
     #[must_use]
-    pub fn maps(&self, detail: bool) -> Vec<u8> {
+    pub fn shown(&self) -> Vec<ShownArea> {
         let s = self.space.lock();
-        let mut out = Vec::new();
-        let mut line =
-            |start: u64, end: u64, prot: u32, shared: bool, off: u64, dev: (u32, u32), ino: u64, name: &[u8]| {
-                let bit = |b: u32, c: char| if prot & b != 0 { c } else { '-' };
-                let mut t = String::new();
-                let _ = write!(
-                    t,
-                    "{start:08x}-{end:08x} {}{}{}{} {off:08x} {:02x}:{:02x} {ino} ",
-                    bit(1, 'r'),
-                    bit(2, 'w'),
-                    bit(4, 'x'),
-                    if shared { 's' } else { 'p' },
-                    dev.0,
-                    dev.1
-                );
-                if !name.is_empty() {
-                    while t.len() < 73 {
-                        t.push(' ');
-                    }
-                }
-                out.extend_from_slice(t.as_bytes());
-                out.extend_from_slice(name);
-                out.push(b'\n');
-                if detail {
-                    let kb = (end - start) / 1024;
-                    let mut t = String::new();
-                    let _ = write!(
-                        t,
-                        "Size:           {kb:8} kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n"
-                    );
-                    out.extend_from_slice(t.as_bytes());
-                }
-            };
-        let (vvar, vdso, vend) = vdso();
-        let mut shown = vdso == 0;
+        let (vvar, vdso, end) = vdso();
+        let own = |start: u64, end: u64, prot: u32, name: &[u8]| ShownArea {
+            start,
+            end,
+            prot,
+            flags: flag::PRIVATE,
+            offset: 0,
+            file: None,
+            name: name.to_vec(),
+        };
+        let mut out: Vec<ShownArea> = Vec::new();
         for (start, v) in s.areas.iter() {
-            if !shown && start > vdso {
-                line(vvar, vdso, 1, false, 0, (0, 0), 0, b"[vvar]");
-                line(vdso, vend, 5, false, 0, (0, 0), 0, b"[vdso]");
-                shown = true;
+            let file = v.mapping.as_ref().map(|m| crate::vfs::file_dev_ino(&m.file));
+            let name = name(start, v, &s.image);
+            let area = ShownArea { start, end: v.end, prot: v.prot, flags: v.flags, offset: v.offset, file, name };
+            match out.last_mut() {
+                Some(last) if last.continues_in(&area) => {
+                    last.end = area.end;
+                    last.flags |= area.flags;
+                }
+                _ => out.push(area),
             }
-            let (dev, ino) = v.mapping.as_ref().map_or(((0, 0), 0), |m| crate::vfs::file_dev_ino(&m.file));
-            let shared = v.flags & flag::TYPE == flag::SHARED;
-            line(start, v.end, v.prot, shared, v.offset, dev, ino, &name(start, v, &s.image));
         }
-        if !shown {
-            line(vvar, vdso, 1, false, 0, (0, 0), 0, b"[vvar]");
-            line(vdso, vend, 5, false, 0, (0, 0), 0, b"[vdso]");
+        if vdso != 0 {
+            let at = out.partition_point(|a| a.start < vdso);
+            let read = flag::PROT_READ;
+            let both = [own(vvar, vdso, read, b"[vvar]"), own(vdso, end, read | flag::PROT_EXEC, b"[vdso]")];
+            out.splice(at..at, both);
         }
         out
     }

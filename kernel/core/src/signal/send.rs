@@ -50,7 +50,10 @@ fn generate(p: &Arc<Process>, signo: u32) {
             t.pending.lock().discard(which);
         }
     };
-    // SIGKILL resumes, too, but only once it is pending: `entry::signals` sees to that.
+    // SIGKILL resumes, too, but only once it is pending: `entry::signals` sees to that. No stop is told any more.
+    if signo == sig::KILL {
+        p.report.store(0, Ordering::SeqCst);
+    }
     if signo == sig::CONT {
         each(STOPS);
         let mut st = p.state.lock();
@@ -95,7 +98,7 @@ pub fn send_process(p: &Arc<Process>, info: SigInfo) -> bool {
     generate(p, info.signo);
     let threads = p.threads.lock().clone();
     let wanted = |t: &Thread| !t.blocked().has(info.signo);
-    if p.sighand.lock().ignored(info.signo) && threads.iter().any(|t| wanted(t)) && !sigwaited(&threads, info.signo) {
+    if p.sighand.lock().ignored(info.signo) && threads.iter().any(|t| wanted(t)) {
         threads.first().inspect(|t| tell(t, &Event::Ignored(&info)));
         return true;
     }
@@ -113,10 +116,6 @@ pub fn send_process(p: &Arc<Process>, info: SigInfo) -> bool {
         threads.iter().for_each(|t| t.parker.unpark());
     }
     ok
-}
-
-fn sigwaited(threads: &[Arc<Thread>], signo: u32) -> bool {
-    threads.iter().any(|t| t.saved_mask.lock().is_some_and(|m| m.has(signo)))
 }
 
 /// Sends a signal to one thread. False where a real-time signal found the queue full.

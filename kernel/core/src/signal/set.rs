@@ -57,6 +57,7 @@ impl Action {
     pub const NOCLDSTOP: u64 = 1;
     pub const NOCLDWAIT: u64 = 2;
     pub const SIGINFO: u64 = 4;
+    pub const EXPOSE_TAGBITS: u64 = 0x800;
     pub const RESTORER: u64 = 0x0400_0000;
     pub const ONSTACK: u64 = 0x0800_0000;
     pub const RESTART: u64 = 0x1000_0000;
@@ -208,17 +209,22 @@ impl Pending {
         !self.set.minus(blocked).is_empty()
     }
 
-    /// Queues a signal; a standard signal that is pending already is dropped. False where the queue is full
-    /// (RLIMIT_SIGPENDING, given as `limit`): the signal is then pending without its info.
+    /// Queues a signal; a standard signal that is pending already is dropped. Where the queue is full (RLIMIT_SIGPENDING,
+    /// given as `limit`), a real-time signal with info that matters is refused: false. Of the others some have room kept
+    /// for them, and the rest become pending without their info (`__send_signal_locked`).
     pub fn push(&mut self, info: SigInfo, limit: usize) -> bool {
-        if info.signo < sig::RTMIN && self.set.has(info.signo) {
+        let standard = info.signo < sig::RTMIN;
+        if standard && self.set.has(info.signo) {
             return true;
         }
-        self.set = self.set.with(info.signo);
-        if self.queue.len() >= limit {
+        let room = self.queue.len() < limit || (standard && info.code >= 0) || info.timer != 0;
+        if !room && !standard && !matches!(info.code, super::code::USER | super::code::KERNEL) {
             return false;
         }
-        self.queue.push_back(info);
+        self.set = self.set.with(info.signo);
+        if room {
+            self.queue.push_back(info);
+        }
         true
     }
 

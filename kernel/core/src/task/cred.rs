@@ -28,6 +28,7 @@ pub enum Cap {
     SysTtyConfig = 26,
     Mknod = 27,
     Lease = 28,
+    AuditControl = 30,
     Setfcap = 31,
     CheckpointRestore = 40,
 }

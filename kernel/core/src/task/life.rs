@@ -1,7 +1,7 @@
 //! Birth and death of processes, as far as it is bookkeeping; host threads are `syscalls::process`'s.
 
 use super::process::{Relations, rlimit};
-use super::{Cap, Cred, Exit, Process, Rlimit, Session, State, TREE, Thread, Usage};
+use super::{Cap, Cred, Exit, IoCount, Marks, Process, Rlimit, Session, State, TREE, Thread, Usage};
 use crate::mm::Mm;
 use crate::signal::{self, Action, SigHand, SigInfo, code, sig};
 use crate::wait::WaitQueue;
@@ -26,7 +26,6 @@ pub struct Template {
     pub spawn_id: u64,
     /// See [`Process::origin`].
     pub origin: u64,
-    pub nice: u32,
     /// The number that it must get; None: any.
     pub pid: Option<u32>,
 }
@@ -86,8 +85,8 @@ pub fn new_process(t: Template) -> Result<Arc<Process>> {
         did_exec: AtomicBool::new(false),
         dumpable: AtomicBool::new(true),
         subreaper: AtomicBool::new(false),
-        nice: AtomicU32::new(t.nice),
-        oom_score_adj: AtomicU32::new(0),
+        marks: Marks::default(),
+        io: IoCount::default(),
         origin: t.origin,
         spawn_id: AtomicU64::new(t.spawn_id),
         mm: Mutex::new(t.mm),
@@ -119,7 +118,6 @@ pub fn init_process() -> Result<Arc<Process>> {
         exit_signal: sig::CHLD,
         spawn_id: 0,
         origin: 0,
-        nice: 0,
         pid: None,
     })?;
     init.comm.lock()[..4].copy_from_slice(b"init");
@@ -300,7 +298,8 @@ fn tell_parent(p: &Arc<Process>, parent: &Arc<Process>, status: Exit) {
     if auto {
         reap(p);
     }
-    if signo != 0 && !(auto && act.handler == Action::IGN) && parent.pid != 1 {
+    // clone(2) takes any number; one that is no signal tells nobody.
+    if (1..=64).contains(&signo) && !(auto && act.handler == Action::IGN) && parent.pid != 1 {
         let (c, st) = exit_code(status);
         let u = *p.usage.lock();
         let uid = p.cred.lock().uid;
@@ -341,6 +340,7 @@ pub fn reap(p: &Arc<Process>) -> bool {
         u.add(&p.child_usage.lock());
         parent.child_usage.lock().add(&u);
     }
+    tree.ended.add(&p.usage.lock());
     tree.remove_process(p.pid);
     tree.remove_thread(p.pid);
     true

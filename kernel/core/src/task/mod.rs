@@ -16,10 +16,10 @@ pub use life::{
     Template, add_thread, check_user_limit, default_rlimits, exit_code, init_process, maker_gone, maker_renamed,
     new_process, on_exited, over_user_limit, process_exit, reap, thread_gone, try_reap_children,
 };
-pub use process::{Exit, Process, Relations, Rlimit, State, Usage, rlimit};
+pub use process::{Exit, IoCount, Marks, Process, Relations, Rlimit, State, Usage, rlimit};
 pub use thread::{AltStack, Restart, Thread, my_cred, my_fs};
 pub use tree::{Session, TREE, Tree};
-pub use watch::{Event, tell, watch};
+pub use watch::{Event, on_unstopped, tell, unstopped, watch};
 
 /// The calling thread.
 #[inline(always)]

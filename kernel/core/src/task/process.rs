@@ -1,6 +1,6 @@
 //! A guest process.
 
-use super::{Cred, Session, Thread};
+use super::{Cap, Cred, Session, Thread};
 use crate::Mutex;
 use crate::signal::{Pending, SigHand};
 use crate::wait::WaitQueue;
@@ -77,6 +77,9 @@ pub struct Usage {
 }
 
 impl Usage {
+    pub const NOTHING: Usage =
+        Usage { utime_us: 0, stime_us: 0, maxrss_kib: 0, minflt: 0, majflt: 0, nvcsw: 0, nivcsw: 0 };
+
     /// As struct rusage lays it out: 18 words (getrusage(2)).
     #[must_use]
     pub fn to_words(&self) -> [u64; 18] {
@@ -111,6 +114,81 @@ impl Usage {
         self.majflt += o.majflt;
         self.nvcsw += o.nvcsw;
         self.nivcsw += o.nivcsw;
+    }
+}
+
+/// What /proc/PID lets be set, and a child inherits (proc(5)).
+pub struct Marks {
+    /// -1000 to 1000, as i32.
+    pub oom_score_adj: AtomicU32,
+    /// Kept: there are no core dumps.
+    pub coredump_filter: AtomicU32,
+    /// Who logged in, and the number of the login; `u32::MAX`: nobody.
+    pub login_uid: AtomicU32,
+    pub login_session: AtomicU32,
+}
+
+impl Default for Marks {
+    fn default() -> Marks {
+        Marks {
+            oom_score_adj: AtomicU32::new(0),
+            // MMF_DUMP_FILTER_DEFAULT and hugetlb pages (linux/mm_types.h).
+            coredump_filter: AtomicU32::new(0x33),
+            login_uid: AtomicU32::new(u32::MAX),
+            login_session: AtomicU32::new(u32::MAX),
+        }
+    }
+}
+
+impl Marks {
+    fn all(&self) -> [&AtomicU32; 4] {
+        [&self.oom_score_adj, &self.coredump_filter, &self.login_uid, &self.login_session]
+    }
+
+    pub fn inherit(&self, parent: &Marks) {
+        for (to, from) in self.all().into_iter().zip(parent.all()) {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Bytes and calls of read(2), write(2) and their like, for /proc/PID/io. A thread's own is written by that thread only.
+#[derive(Default, Debug)]
+pub struct IoCount {
+    /// Bytes read and written, calls that read and wrote.
+    fields: [AtomicU64; 4],
+}
+
+impl IoCount {
+    fn count(&self, field: usize, more: u64) {
+        let f = &self.fields[field];
+        f.store(f.load(Ordering::Relaxed) + more, Ordering::Relaxed);
+    }
+
+    /// A call by the thread whose count this is has read that many bytes.
+    #[inline]
+    pub fn read(&self, bytes: usize) {
+        self.count(0, bytes as u64);
+        self.count(2, 1);
+    }
+
+    #[inline]
+    pub fn wrote(&self, bytes: usize) {
+        self.count(1, bytes as u64);
+        self.count(3, 1);
+    }
+
+    /// rchar, wchar, syscr, syscw.
+    #[must_use]
+    pub fn get(&self) -> [u64; 4] {
+        [0, 1, 2, 3].map(|i| self.fields[i].load(Ordering::Relaxed))
+    }
+
+    /// Adds another's, whatever thread does so.
+    pub fn add(&self, o: &IoCount) {
+        for (to, from) in self.fields.iter().zip(o.get()) {
+            to.fetch_add(from, Ordering::Relaxed);
+        }
     }
 }
 
@@ -163,8 +241,9 @@ pub struct Process {
     pub did_exec: AtomicBool,
     pub dumpable: AtomicBool,
     pub subreaper: AtomicBool,
-    pub nice: AtomicU32,
-    pub oom_score_adj: AtomicU32,
+    pub marks: Marks,
+    /// Of threads that have ended.
+    pub io: IoCount,
     /// Spawn id of the command that this process descends from; 0 for none.
     pub origin: u64,
     /// VMM's spawn id, for processes that the VMM started; 0 otherwise.
@@ -230,6 +309,15 @@ impl Process {
     #[must_use]
     pub fn any_thread(&self) -> Option<Arc<Thread>> {
         self.threads.lock().first().cloned()
+    }
+
+    /// Whether a thread with user `uid`, group `gid` and capabilities `cred` may see and change what is in the process
+    /// (ptrace(2), "Ptrace access mode checking"). Its own threads may always.
+    #[must_use]
+    pub fn may_be_traced(&self, cred: &Cred, uid: u32, gid: u32) -> bool {
+        let own = self.any_thread().map_or_else(|| self.cred.lock().clone(), |t| t.cred());
+        let same = [own.uid, own.euid, own.suid] == [uid; 3] && [own.gid, own.egid, own.sgid] == [gid; 3];
+        (same && self.dumpable.load(Ordering::Relaxed)) || cred.has(Cap::SysPtrace)
     }
 
     /// The soft limit of `resource` (see [`rlimit`]).

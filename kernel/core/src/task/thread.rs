@@ -1,6 +1,6 @@
 //! A guest thread.
 
-use super::{Cred, Process, rlimit};
+use super::{Cred, IoCount, Process, rlimit};
 use crate::fd::FdTable;
 use crate::signal::{Pending, SigSet};
 use crate::vfs::FsContext;
@@ -8,7 +8,7 @@ use crate::wait::Interrupt;
 use crate::{Errno, Mutex, Result};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use host::own::{Lent, Own};
 use host::sync::Parker;
 
@@ -44,6 +44,8 @@ pub enum Restart {
         bitset: u32,
     },
 }
+
+const DEFAULT_SLACK_NS: u64 = 50_000;
 
 /// A guest thread: one host thread.
 pub struct Thread {
@@ -82,9 +84,16 @@ pub struct Thread {
     pub start_settid: AtomicU64,
     /// The processors that sched_setaffinity(2) asked for: kept, the host schedules. 0 for all.
     pub affinity: AtomicU64,
-    /// What sched_setscheduler(2) and ioprio_set(2) asked for: kept like the processors.
+    /// What setpriority(2), sched_setscheduler(2) and ioprio_set(2) asked for: kept like the processors.
+    pub nice: AtomicI32,
     pub policy: AtomicU32,
     pub ioprio: AtomicU32,
+    /// How much later than asked for a sleep may end, and what 0 sets it to (prctl(2), PR_SET_TIMERSLACK): kept, sleeps end in time.
+    timer_slack: AtomicU64,
+    default_slack: AtomicU64,
+    pub io: IoCount,
+    /// How often it has gone to sleep, by itself: what others know of its context switches while it lives.
+    pub sleeps: AtomicU64,
     /// CPU-time timers of this thread that are to be looked at by itself: nobody else can read its clock.
     pub cpu_timers: Mutex<Vec<Weak<crate::time::ClockTimer>>>,
     /// Error code, trap number and address of the last fault, for its signal's frame.
@@ -129,8 +138,13 @@ impl Thread {
             start_fs: AtomicU64::new(u64::MAX),
             start_settid: AtomicU64::new(0),
             affinity: AtomicU64::new(0),
+            nice: AtomicI32::new(0),
             policy: AtomicU32::new(0),
             ioprio: AtomicU32::new(0),
+            timer_slack: AtomicU64::new(DEFAULT_SLACK_NS),
+            default_slack: AtomicU64::new(DEFAULT_SLACK_NS),
+            io: IoCount::default(),
+            sleeps: AtomicU64::new(0),
             cpu_timers: Mutex::default(),
             fault: Mutex::default(),
         }
@@ -213,11 +227,50 @@ impl Thread {
         SigSet(self.mask.load(Ordering::Relaxed))
     }
 
+    #[must_use]
+    pub fn timer_slack(&self) -> u64 {
+        self.timer_slack.load(Ordering::Relaxed)
+    }
+
+    /// In nanoseconds; 0 for the default.
+    pub fn set_timer_slack(&self, ns: u64) {
+        let ns = if ns == 0 { self.default_slack.load(Ordering::Relaxed) } else { ns };
+        self.timer_slack.store(ns, Ordering::Relaxed);
+    }
+
+    /// A new thread's slack and default are its maker's slack.
+    pub fn inherit_timer_slack(&self, maker: &Thread) {
+        self.timer_slack.store(maker.timer_slack(), Ordering::Relaxed);
+        self.default_slack.store(maker.timer_slack(), Ordering::Relaxed);
+    }
+
     /// Looks at the thread's own CPU-time timers that the supervisor asked about.
     pub fn check_cpu_timers(&self) {
         let due = core::mem::take(&mut *self.cpu_timers.lock());
         for t in due.iter().filter_map(Weak::upgrade) {
             t.look();
+        }
+    }
+
+    /// Sleeps as [`Parker::park`] does. Whoever sleeps does what others ask of its memory ([`crate::mm::errand`]).
+    pub fn park(&self, deadline_ns: Option<u64>) -> bool {
+        self.slept();
+        let in_time = self.parker.park(deadline_ns);
+        self.run_errands();
+        in_time
+    }
+
+    /// Counts a sleep, perhaps of no time.
+    fn slept(&self) {
+        self.sleeps.store(self.sleeps.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    fn run_errands(&self) {
+        if self.work.load(Ordering::SeqCst) {
+            let mm = self.process.mm.lock().clone();
+            if let Some(mm) = mm {
+                mm.run_errands();
+            }
         }
     }
 
@@ -245,7 +298,9 @@ impl Thread {
 
     /// Before looking for signals and making an interruptible host call: what becomes pending from now on ends the call.
     pub fn begin_interruptible(&self) {
+        self.slept();
         host::thread::trusted().pending.store(0, Ordering::SeqCst);
+        self.run_errands();
     }
 
     /// After an interruptible host call: work that was there before it is not forgotten.

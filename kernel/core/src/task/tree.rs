@@ -1,6 +1,6 @@
 //! The tree of processes: numbers, parents, process groups, sessions (credentials(7), setpgid(2)).
 
-use super::{Process, Thread};
+use super::{Process, Thread, Usage};
 use crate::{Errno, Mutex, Result};
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
@@ -25,11 +25,18 @@ pub struct Tree {
     next_pid: u32,
     /// How many pids (threads) there may be.
     pub pids_max: u32,
+    /// What the processes used that are not in the tree any more, for /proc/stat.
+    pub ended: Usage,
 }
 
 /// The one tree of the VM.
-pub static TREE: Mutex<Tree> =
-    host::sync::mutex(Tree { processes: BTreeMap::new(), threads: BTreeMap::new(), next_pid: 1, pids_max: 4096 });
+pub static TREE: Mutex<Tree> = host::sync::mutex(Tree {
+    processes: BTreeMap::new(),
+    threads: BTreeMap::new(),
+    next_pid: 1,
+    pids_max: 4096,
+    ended: Usage::NOTHING,
+});
 
 impl Tree {
     /// A free number for a process or thread.

@@ -1,6 +1,6 @@
 //! What `--trace` is told of a thread beside its calls. Who watches is `entry`'s business; nobody does where nothing is traced.
 
-use super::{Exit, Thread};
+use super::{Exit, Process, Thread};
 use crate::exec::Program;
 use crate::signal::SigInfo;
 use host::sync::Once;
@@ -28,5 +28,22 @@ pub fn watch(f: &'static Watcher) {
 pub fn tell(t: &Thread, event: &Event<'_>) {
     if let Some(f) = WATCHER.get() {
         f(t, event);
+    }
+}
+
+type Unstopped = fn(&Process, &dyn Fn());
+
+static ON_UNSTOPPED: Once<Unstopped> = Once::new();
+
+/// Sets who decides about a process that SIGTSTP would stop if anybody in the guest could continue it: who can, stops it
+/// with the function that comes with it.
+pub fn on_unstopped(f: &'static Unstopped) {
+    ON_UNSTOPPED.set(f);
+}
+
+/// Asks for the decision.
+pub fn unstopped(p: &Process, stop: &dyn Fn()) {
+    if let Some(f) = ON_UNSTOPPED.get() {
+        f(p, stop);
     }
 }

@@ -44,6 +44,19 @@ impl Clock {
     pub const BOOTTIME: i32 = 7;
     pub const TAI: i32 = 11;
 
+    /// The clockid_t by which process `pid` knows the clock: its own CPU clocks are those of process or thread 0.
+    #[must_use]
+    pub fn id_for(self, pid: u32) -> i32 {
+        let cpu = |n: u32, kind: i32| !(if n == pid { 0 } else { n as i32 }) << 3 | kind;
+        // `CPUCLOCK_PERTHREAD_MASK`.
+        const PER_THREAD: i32 = 4;
+        match self {
+            Clock::System(id) => id,
+            Clock::Process(p, kind) => cpu(p, kind),
+            Clock::Thread(t, kind) => cpu(t, kind | PER_THREAD),
+        }
+    }
+
     /// Decodes a clockid_t (`include/linux/posix-timers.h`: negative numbers are CPU clocks of others).
     ///
     /// # Errors
@@ -84,8 +97,15 @@ impl Clock {
     pub fn now(self) -> Result<i64> {
         match self {
             Clock::System(id) => now_ns(id),
-            Clock::Process(0, kind) => cpu_clock(host::process::getpid(), kind, false),
-            Clock::Thread(0, kind) => cpu_clock(host::process::gettid(), kind, true),
+            // On a virtual processor the host's clocks are the processor's.
+            Clock::Process(0, kind) if host::cpu::scheduler().is_none() => {
+                cpu_clock(host::process::getpid(), kind, false)
+            }
+            Clock::Thread(0, kind) if host::cpu::scheduler().is_none() => {
+                cpu_clock(host::process::gettid(), kind, true)
+            }
+            Clock::Process(0, kind) => Clock::Process(crate::current().process.pid, kind).now(),
+            Clock::Thread(0, kind) => Clock::Thread(crate::current().tid(), kind).now(),
             Clock::Process(pid, kind) => {
                 let p = TREE.lock().process(pid).ok_or(Errno::EINVAL)?;
                 cpu_ns(&p, kind)

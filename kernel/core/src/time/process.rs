@@ -138,6 +138,27 @@ impl ClockTimer {
         Ok(Self::left(&self.state.lock(), now))
     }
 
+    /// As timer_create(2) was told: signal number and value (0 without a signal), and the thread that gets it.
+    #[must_use]
+    pub fn notification(&self) -> (u32, u64, Option<Arc<Thread>>) {
+        match &self.notify {
+            Notify::Signal { signo, value, thread } => (*signo, *value, thread.as_ref().and_then(Weak::upgrade)),
+            Notify::Itimer(signo) => (*signo, 0, None),
+            Notify::Nothing | Notify::CpuLimit => (0, 0, None),
+        }
+    }
+
+    /// The timer_t.
+    #[must_use]
+    pub fn id(&self) -> i32 {
+        self.id
+    }
+
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// timer_getoverrun(2).
     #[must_use]
     pub fn overrun(&self) -> i32 {
@@ -314,10 +335,10 @@ impl ProcessTimers {
         self.posix.remove(&id).map(|t| t.unique).ok_or(Errno::EINVAL)
     }
 
-    /// The numbers of the POSIX timers.
+    /// The POSIX timers, by number.
     #[must_use]
-    pub fn ids(&self) -> Vec<i32> {
-        self.posix.keys().copied().collect()
+    pub fn all(&self) -> Vec<Arc<ClockTimer>> {
+        self.posix.values().cloned().collect()
     }
 
     /// execve(2): POSIX timers are deleted, interval timers stay.

@@ -2,12 +2,13 @@
 //!
 //! Locks hang on the inode's address: whoever holds one keeps the file, and so the inode, open.
 
+use super::Inode;
 use crate::fd::FdTable;
 use crate::file::File;
 use crate::wait::WaitQueue;
 use crate::{Errno, Mutex, Result};
 use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -49,9 +50,17 @@ pub struct Lock {
     pub end: u64,
     /// As F_GETLK reports it: -1 for OFD locks.
     pub pid: i32,
+    /// The open file description that it was set through, for /proc/PID/fdinfo.
+    pub via: usize,
 }
 
 impl Lock {
+    /// A lock of `range`'s bytes, both ends included, set through `file`.
+    #[must_use]
+    pub fn new(file: &File, owner: Owner, exclusive: bool, range: (u64, u64), pid: i32) -> Lock {
+        Lock { owner, exclusive, start: range.0, end: range.1, pid, via: core::ptr::from_ref(file) as usize }
+    }
+
     fn conflicts(&self, o: &Lock) -> bool {
         self.owner.same_world(o.owner)
             && self.owner != o.owner
@@ -61,11 +70,20 @@ impl Lock {
     }
 }
 
-#[derive(Default)]
+/// The locks of one file.
 struct FileLocks {
+    /// For /proc/locks. Weak: a lock keeps no file.
+    inode: Weak<dyn Inode>,
     held: Vec<Lock>,
     queue: Arc<WaitQueue>,
     waiters: usize,
+}
+
+impl FileLocks {
+    fn new(inode: &Arc<dyn Inode>) -> FileLocks {
+        FILES.fetch_add(1, Ordering::SeqCst);
+        FileLocks { inode: Arc::downgrade(inode), held: Vec::new(), queue: Arc::default(), waiters: 0 }
+    }
 }
 
 static LOCKS: Mutex<BTreeMap<usize, FileLocks>> = host::sync::mutex(BTreeMap::new());
@@ -101,9 +119,12 @@ fn deadlock(all: &BTreeMap<usize, FileLocks>, key: usize, l: &Lock) -> bool {
 /// Number of files with locks: closing a file looks here first.
 static FILES: AtomicUsize = AtomicUsize::new(0);
 
+fn key_of(inode: &Arc<dyn Inode>) -> usize {
+    Arc::as_ptr(inode).cast::<()>() as usize
+}
+
 fn key(file: &File) -> Result<usize> {
-    let inode = file.inode().ok_or(Errno::EBADF)?;
-    Ok(Arc::as_ptr(inode).cast::<()>() as usize)
+    file.inode().map(key_of).ok_or(Errno::EBADF)
 }
 
 /// Replaces what `l.owner` holds of `l`'s range by `l`, or by nothing.
@@ -140,15 +161,13 @@ fn tidy(all: &mut BTreeMap<usize, FileLocks>, key: usize) {
 /// `EAGAIN`, `ERESTARTSYS`, `EBADF` for a file without an inode, `ENOLCK` for too many.
 pub fn set(file: &File, l: Lock, wait: bool) -> Result<()> {
     const MAX_PER_FILE: usize = 16384;
-    let key = key(file)?;
+    let inode = file.inode().ok_or(Errno::EBADF)?;
+    let key = key_of(inode);
     let attempt = |first: bool| -> Option<Result<Arc<WaitQueue>>> {
         let mut all = LOCKS.lock();
         let all = &mut *all;
         let ring = deadlock(all, key, &l);
-        let f = all.entry(key).or_insert_with(|| {
-            FILES.fetch_add(1, Ordering::SeqCst);
-            FileLocks::default()
-        });
+        let f = all.entry(key).or_insert_with(|| FileLocks::new(inode));
         if f.held.iter().any(|h| h.conflicts(&l)) {
             if ring {
                 return Some(Err(Errno::EDEADLK));
@@ -182,10 +201,7 @@ pub fn set(file: &File, l: Lock, wait: bool) -> Result<()> {
             }
             return Err(Errno::EAGAIN);
         }
-        let f = all.entry(key).or_insert_with(|| {
-            FILES.fetch_add(1, Ordering::SeqCst);
-            FileLocks::default()
-        });
+        let f = all.entry(key).or_insert_with(|| FileLocks::new(inode));
         if f.held.len() >= MAX_PER_FILE {
             return Err(Errno::ENOLCK);
         }
@@ -225,7 +241,7 @@ pub fn unset(file: &File, owner: Owner, start: u64, end: u64) -> Result<()> {
 fn drop_range(key: usize, owner: Owner, start: u64, end: u64) {
     let mut all = LOCKS.lock();
     if let Some(f) = all.get_mut(&key) {
-        let l = Lock { owner, exclusive: false, start, end, pid: 0 };
+        let l = Lock { owner, exclusive: false, start, end, pid: 0, via: 0 };
         assign(&mut f.held, &l, false);
         f.queue.wake_all();
     }
@@ -261,4 +277,59 @@ pub fn file_gone(file: &File) {
         drop_range(key, Owner::ofd(file), 0, u64::MAX);
         drop_range(key, Owner::flock(file), 0, u64::MAX);
     }
+}
+
+/// A lock as /proc shows it.
+pub struct Shown {
+    pub lock: Lock,
+    /// The number of the lock in the list; a lock that somebody waits for has the number of the one in its way.
+    pub number: usize,
+    pub waiting: bool,
+    inode: Weak<dyn Inode>,
+}
+
+impl Shown {
+    /// Device and inode number of the file; zeros for one that is gone.
+    #[must_use]
+    pub fn file(&self) -> (u64, u64) {
+        self.inode.upgrade().and_then(|i| i.attr().ok()).map_or((0, 0), |a| (a.dev, a.ino))
+    }
+}
+
+/// All locks, each followed by those that wait for it.
+#[must_use]
+pub fn all() -> Vec<Shown> {
+    let all = LOCKS.lock();
+    let waiting = WAITING.lock();
+    let mut out = Vec::new();
+    let mut number = 0;
+    for (key, f) in all.iter() {
+        // Of several in its way, a lock waits for the first.
+        let mut queue: Vec<&Lock> = waiting.iter().filter(|(k, _)| k == key).map(|(_, l)| l).collect();
+        for h in &f.held {
+            number += 1;
+            out.push(Shown { lock: *h, number, waiting: false, inode: f.inode.clone() });
+            queue.retain(|l| {
+                let here = h.conflicts(l);
+                if here {
+                    out.push(Shown { lock: **l, number, waiting: true, inode: f.inode.clone() });
+                }
+                !here
+            });
+        }
+    }
+    out
+}
+
+/// The locks that were set through `file` by who has `table`.
+#[must_use]
+pub fn through(file: &File, table: &Arc<FdTable>) -> Vec<Shown> {
+    let via = core::ptr::from_ref(file) as usize;
+    let own = Owner::table(table);
+    let (Some(inode), Ok(key)) = (file.inode(), key(file)) else { return Vec::new() };
+    let all = LOCKS.lock();
+    let mine = |l: &&Lock| l.via == via && (l.owner == own || !matches!(l.owner, Owner::Table(_)));
+    let held = all.get(&key).map_or(&[][..], |f| &f.held).iter().filter(mine).enumerate();
+    let show = |(i, l): (usize, &Lock)| Shown { lock: *l, number: i + 1, waiting: false, inode: Arc::downgrade(inode) };
+    held.map(show).collect()
 }

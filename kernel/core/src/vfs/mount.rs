@@ -109,17 +109,56 @@ pub fn mount_on(at: &Path, fs: Arc<dyn FileSystem>, source: &[u8], flags: u32) -
     Ok(mnt)
 }
 
-/// Mounts what is at `from` a second time, at `at` (MS_BIND).
+fn copy_of(m: &Mount, root: &Arc<Dentry>) -> Arc<Mount> {
+    Mount::detached(m.fs.clone(), root.clone(), &m.source, m.flags())
+}
+
+/// Mounts what is at `from` a second time, at `at` (MS_BIND); `with_mounts` also those that lie beneath it (MS_REC).
 ///
 /// # Errors
 /// `ENOTDIR` where one is a directory and the other is not.
-pub fn bind(at: &Path, from: &Path) -> Result<Arc<Mount>> {
-    let mnt = Mount::detached(from.mnt.fs.clone(), from.dentry.clone(), &from.mnt.source, from.mnt.flags());
+pub fn bind(at: &Path, from: &Path, with_mounts: bool) -> Result<Arc<Mount>> {
+    let beneath = if with_mounts { beneath(from) } else { Vec::new() };
+    let mnt = copy_of(&from.mnt, &from.dentry);
     attach(at, &mnt)?;
+    // Each with what it is a copy of: the place of a mount is in a copy that is there by then.
+    let mut copies = alloc::vec![(from.mnt.clone(), mnt.clone())];
+    for m in beneath {
+        let Some(place) = m.parent() else { continue };
+        let Some((_, on)) = copies.iter().find(|(of, _)| Arc::ptr_eq(of, &place.mnt)) else { continue };
+        let copy = copy_of(&m, &m.root);
+        attach(&Path { mnt: on.clone(), dentry: place.dentry }, &copy)?;
+        copies.push((m, copy));
+    }
     Ok(mnt)
 }
 
+/// The mounts that lie beneath `top`, on those also, each after the one that it lies on.
+fn beneath(top: &Path) -> Vec<Arc<Mount>> {
+    let all = all();
+    let mut out: Vec<Arc<Mount>> = Vec::new();
+    loop {
+        let next = all.iter().find(|m| {
+            let new = !out.iter().any(|o| Arc::ptr_eq(o, m));
+            new && m.parent().is_some_and(|p| {
+                let first = Arc::ptr_eq(&p.mnt, &top.mnt) && p.dentry.is_beneath(&top.dentry);
+                first || out.iter().any(|o| Arc::ptr_eq(o, &p.mnt))
+            })
+        });
+        match next {
+            Some(m) => out.push(m.clone()),
+            None => return out,
+        }
+    }
+}
+
 fn attach(at: &Path, mnt: &Arc<Mount>) -> Result<()> {
+    place(at, mnt)?;
+    MOUNTS.lock().push(mnt.clone());
+    Ok(())
+}
+
+fn place(at: &Path, mnt: &Arc<Mount>) -> Result<()> {
     let at = covered(at.clone());
     if at.dentry.is_dir() != mnt.root.is_dir() {
         return Err(Errno::ENOTDIR);
@@ -127,36 +166,62 @@ fn attach(at: &Path, mnt: &Arc<Mount>) -> Result<()> {
     at.dentry.mounted.lock().push((at.mnt.id, mnt.clone()));
     at.dentry.mounts.fetch_add(1, Ordering::SeqCst);
     *mnt.parent.lock() = Some(at);
-    MOUNTS.lock().push(mnt.clone());
     Ok(())
 }
 
-/// Takes the mount whose root is `at` away; `lazily` also where it is in use.
+/// Takes `mnt` from the place where it lies.
+fn displace(mnt: &Arc<Mount>, parent: &Path) {
+    parent.dentry.mounts.fetch_sub(1, Ordering::SeqCst);
+    parent.dentry.mounted.lock().retain(|(_, m)| !Arc::ptr_eq(m, mnt));
+}
+
+/// The mount whose root is `at`, and where it lies.
 ///
 /// # Errors
-/// `EINVAL` where `at` is no mount's root, `EBUSY` where others lie on it or somebody has a file of it open, works in it,
-/// or runs a program of it.
+/// `EINVAL` where `at` is no mount's root or the mount is not in the tree, `root_errno` for the root of all.
+fn mounted_at(at: &Path, root_errno: Errno) -> Result<Path> {
+    let here = Arc::ptr_eq(&at.mnt.root, &at.dentry) && MOUNTS.lock().iter().any(|m| Arc::ptr_eq(m, &at.mnt));
+    if here { at.mnt.parent().ok_or(root_errno) } else { Err(Errno::EINVAL) }
+}
+
+/// Moves the mount whose root is `from` to `at`, with all that lies on it (MS_MOVE).
+///
+/// # Errors
+/// As [`mounted_at`]; `ENOTDIR` where one is a directory and the other is not, `ELOOP` where `at` is on that mount.
+pub fn move_to(at: &Path, from: &Path) -> Result<()> {
+    let old = mounted_at(from, Errno::EINVAL)?;
+    let on_itself = |m: &Arc<Mount>| Arc::ptr_eq(m, &at.mnt);
+    if on_itself(&from.mnt) || beneath(from).iter().any(on_itself) {
+        return Err(Errno::ELOOP);
+    }
+    if at.dentry.is_dir() != from.dentry.is_dir() {
+        return Err(Errno::ENOTDIR);
+    }
+    displace(&from.mnt, &old);
+    place(at, &from.mnt)
+}
+
+/// Takes the mount whose root is `at` away; `lazily` also where it is in use, with all that lies on it.
+///
+/// # Errors
+/// `EINVAL` where `at` is no mount's root, `EBUSY` for the root of all, and where others lie on it or somebody has a file of it
+/// open, works in it, or runs a program of it.
 pub fn umount(at: &Path, lazily: bool) -> Result<()> {
-    let gone = {
-        let mut mounts = MOUNTS.lock();
-        if !Arc::ptr_eq(&at.mnt.root, &at.dentry) {
-            return Err(Errno::EINVAL);
+    let parent = mounted_at(at, Errno::EBUSY)?;
+    let on_it = beneath(at);
+    /// The list of all, the place where it lies, and `at`.
+    const UNUSED: usize = 3;
+    if !lazily && (!on_it.is_empty() || Arc::strong_count(&at.mnt) > UNUSED) {
+        return Err(Errno::EBUSY);
+    }
+    displace(&at.mnt, &parent);
+    for m in &on_it {
+        if let Some(place) = m.parent() {
+            displace(m, &place);
         }
-        let i = mounts.iter().position(|m| Arc::ptr_eq(m, &at.mnt)).ok_or(Errno::EINVAL)?;
-        if mounts.iter().any(|m| m.parent.lock().as_ref().is_some_and(|p| Arc::ptr_eq(&p.mnt, &at.mnt))) {
-            return Err(Errno::EBUSY);
-        }
-        let Some(parent) = at.mnt.parent() else { return Err(Errno::EBUSY) };
-        /// The list of all, the place where it lies, and `at`.
-        const UNUSED: usize = 3;
-        if !lazily && Arc::strong_count(&at.mnt) > UNUSED {
-            return Err(Errno::EBUSY);
-        }
-        parent.dentry.mounts.fetch_sub(1, Ordering::SeqCst);
-        parent.dentry.mounted.lock().retain(|(_, m)| !Arc::ptr_eq(m, &at.mnt));
-        mounts.remove(i)
-    };
-    drop(gone);
+    }
+    // A file system may end with its mount: not under the lock, but with `on_it` and the caller's.
+    MOUNTS.lock().retain(|m| !Arc::ptr_eq(m, &at.mnt) && !on_it.iter().any(|o| Arc::ptr_eq(o, m)));
     Ok(())
 }
 

@@ -218,18 +218,8 @@ pub fn file_attr(file: &File) -> Result<Attr> {
     if let Some(p) = file.path() {
         return p.inode()?.attr();
     }
-    let text = file.ops().link_text(file).unwrap_or_default();
-    let number = |prefix: &[u8]| -> Option<u64> {
-        let digits = text.strip_prefix(prefix)?.strip_suffix(b"]")?;
-        core::str::from_utf8(digits).ok()?.parse().ok()
-    };
-    let (mode, dev, ino) = if let Some(n) = number(b"pipe:[") {
-        (kind::FIFO | 0o600, 13, n)
-    } else if let Some(n) = number(b"socket:[") {
-        (kind::SOCKET | 0o777, 8, n)
-    } else {
-        (0o600, 14, 1)
-    };
+    // Linux's anon_inodefs: one inode for all.
+    let (mode, dev, ino) = (0o600, 14, 1);
     let t = super::now();
     Ok(Attr { dev, ino, mode, nlink: 1, blksize: 4096, atime: t, mtime: t, ctime: t, btime: t, ..Attr::default() })
 }
@@ -253,6 +243,9 @@ impl Inode for FileInode {
     }
     fn attr(&self) -> Result<Attr> {
         file_attr(&self.0)
+    }
+    fn setattr(&self, set: &super::SetAttr) -> Result<()> {
+        self.0.ops().setattr(&self.0, set)
     }
     fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>> {
         self.0.ops().reopen(&self.0, flags)

@@ -67,17 +67,13 @@ macro_rules! any {
     };
 }
 
-/// A file with made contents.
-pub struct Text {
-    id: Id,
-    make: Make,
-    store: Option<Store>,
-}
+/// Files with made contents.
+pub struct Text;
 
 impl Text {
     #[must_use]
     pub fn inode(id: Id, make: impl Fn() -> Result<Vec<u8>> + Send + Sync + 'static) -> Arc<dyn Inode> {
-        Arc::new(Text { id, make: Arc::new(make), store: None })
+        Text::opened(id, Arc::new(make), None)
     }
 
     /// A file that may be written, too.
@@ -87,30 +83,14 @@ impl Text {
         make: impl Fn() -> Result<Vec<u8>> + Send + Sync + 'static,
         store: impl Fn(&[u8]) -> Result<()> + Send + Sync + 'static,
     ) -> Arc<dyn Inode> {
-        Arc::new(Text { id, make: Arc::new(make), store: Some(Arc::new(store)) })
+        Text::opened(id, Arc::new(make), Some(Arc::new(store)))
     }
-}
 
-impl Inode for Text {
-    any!();
-    fn kind(&self) -> u32 {
-        kind::FILE
-    }
-    fn attr(&self) -> Result<Attr> {
-        Ok(self.id.attr(kind::FILE, 1, 0))
-    }
-    fn perm(&self) -> Perm {
-        self.id.perm(kind::FILE)
-    }
-    fn open(self: Arc<Self>, _flags: u32) -> Result<Arc<dyn FileOps>> {
-        Ok(Arc::new(TextFile { make: self.make.clone(), store: self.store.clone(), text: Mutex::default() }))
-    }
-    fn truncate(&self, _len: u64) -> Result<()> {
-        // O_TRUNC and shell redirection: nothing to do.
-        Ok(())
-    }
-    fn setattr(&self, _set: &SetAttr) -> Result<()> {
-        Err(Errno::EPERM)
+    fn opened(id: Id, make: Make, store: Option<Store>) -> Arc<dyn Inode> {
+        let file = move |_| -> Result<Arc<dyn FileOps>> {
+            Ok(Arc::new(TextFile { make: make.clone(), store: store.clone(), text: Mutex::default() }))
+        };
+        Opened::inode(id, file)
     }
 }
 
@@ -160,6 +140,45 @@ impl FileOps for TextFile {
             return Err(Errno::EINVAL);
         }
         generic_seek(file, off, whence, 0, |_, _| Err(Errno::EINVAL))
+    }
+}
+
+type Open = Box<dyn Fn(u32) -> Result<Arc<dyn FileOps>> + Send + Sync>;
+
+/// A regular file of which each open is an object of its own.
+pub struct Opened {
+    id: Id,
+    open: Open,
+}
+
+impl Opened {
+    /// `open` gets the flags of open(2).
+    #[must_use]
+    pub fn inode(id: Id, open: impl Fn(u32) -> Result<Arc<dyn FileOps>> + Send + Sync + 'static) -> Arc<dyn Inode> {
+        Arc::new(Opened { id, open: Box::new(open) })
+    }
+}
+
+impl Inode for Opened {
+    any!();
+    fn kind(&self) -> u32 {
+        kind::FILE
+    }
+    fn attr(&self) -> Result<Attr> {
+        Ok(self.id.attr(kind::FILE, 1, 0))
+    }
+    fn perm(&self) -> Perm {
+        self.id.perm(kind::FILE)
+    }
+    fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>> {
+        (self.open)(flags)
+    }
+    fn truncate(&self, _len: u64) -> Result<()> {
+        // O_TRUNC and shell redirection: nothing to do.
+        Ok(())
+    }
+    fn setattr(&self, _set: &SetAttr) -> Result<()> {
+        Err(Errno::EPERM)
     }
 }
 

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+pub mod gate;
 pub mod message;
 pub mod server;
 pub mod stream;

@@ -224,8 +224,11 @@ pub struct Spawn {
     pub cwd: Vec<u8>,
     pub uid: u32,
     pub gid: u32,
-    pub groups: Vec<u32>,
+    /// Names, which the numbers give way to; empty where the numbers count.
+    pub user: Vec<u8>,
+    pub group: Vec<u8>,
     pub tty: bool,
+    pub flags: u32,
     pub rows: u32,
     pub cols: u32,
     pub stdio: [Option<HostFd>; 3],
@@ -235,25 +238,52 @@ impl Spawn {
     /// # Errors
     /// What is wrong with it.
     pub fn read(id: u32, r: &mut Reader) -> Result<Spawn, Bad> {
-        let s = Spawn {
+        let (argv, envp, cwd) = (words(r)?, words(r)?, r.bytes()?.to_vec());
+        let (uid, gid) = (r.u32()?, r.u32()?);
+        let (user, group) = (r.bytes()?.to_vec(), r.bytes()?.to_vec());
+        let flags = r.u32()?;
+        let mut s = Spawn {
             id,
-            argv: r.list(|r| Ok(r.bytes()?.to_vec()))?,
-            envp: r.list(|r| Ok(r.bytes()?.to_vec()))?,
-            cwd: r.bytes()?.to_vec(),
-            uid: r.u32()?,
-            gid: r.u32()?,
-            groups: r.list(Reader::u32)?,
-            tty: r.u32()? & 1 != 0,
+            argv,
+            envp,
+            cwd,
+            uid,
+            gid,
+            user,
+            group,
+            tty: flags & wire::SPAWN_TTY != 0,
+            flags,
             rows: r.u32()?,
             cols: r.u32()?,
             stdio: [r.fd()?, r.fd()?, r.fd()?],
         };
+        let (file, len) = (r.fd()?, r.u32()? as usize);
         r.end()?;
+        if let Some(file) = file {
+            // They did not fit into a packet.
+            if len > wire::MAX_WORDS {
+                return Err("SPAWN with more words than Linux takes");
+            }
+            let mut buf = alloc::vec![0; len];
+            if host::file::pread_full(file.raw(), &mut buf, 0) != Ok(len) {
+                return Err("SPAWN with a file of words that can not be read");
+            }
+            let mut r = Reader::new(&buf, &[]);
+            (s.argv, s.envp) = (words(&mut r)?, words(&mut r)?);
+            r.end()?;
+        }
         if s.argv.is_empty() {
             return Err("SPAWN without a command");
         }
+        if s.gid == wire::NO_ID && s.user.is_empty() && s.group.is_empty() {
+            return Err("SPAWN of a user by number without a group");
+        }
         Ok(s)
     }
+}
+
+fn words(r: &mut Reader) -> Result<Vec<Vec<u8>>, Bad> {
+    r.list(|r| Ok(r.bytes()?.to_vec()))
 }
 
 /// Text of a fault in a message, for ERROR.

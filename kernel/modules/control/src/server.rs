@@ -58,6 +58,11 @@ pub trait Machine: Send + Sync {
     /// # Errors
     /// `ESRCH`, `ENOTTY`.
     fn winsize(&self, spawn: u32, rows: u32, cols: u32) -> Result<(), Errno>;
+    /// Whether a command may read the host's terminal.
+    ///
+    /// # Errors
+    /// `ESRCH`.
+    fn terminal(&self, spawn: u32, state: u32) -> Result<(), Errno>;
     /// A JSON object.
     fn stats(&self) -> String;
     /// Ends the machine.
@@ -165,6 +170,12 @@ fn one(machine: &dyn Machine, kind: u32, id: u32, mut r: Reader) -> Result<(), S
             let (spawn, rows, cols) = (r.u32().map_err(bad)?, r.u32().map_err(bad)?, r.u32().map_err(bad)?);
             r.end().map_err(bad)?;
             ack(machine.winsize(spawn, rows, cols));
+            Ok(())
+        }
+        wire::TERMINAL => {
+            let (spawn, state) = (r.u32().map_err(bad)?, r.u32().map_err(bad)?);
+            r.end().map_err(bad)?;
+            ack(machine.terminal(spawn, state));
             Ok(())
         }
         wire::STATS => {

@@ -3,6 +3,7 @@
 //! Bytes go straight between application memory and the host; a blocking transfer is a blocking host call that a signal to
 //! the thread interrupts.
 
+use crate::gate::Gate;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
@@ -10,13 +11,16 @@ use core::ops::Deref;
 use core_::file::{File, FileOps, oflag};
 use core_::io::IoBuf;
 use core_::irq::{self, Line};
-use core_::vfs::{Attr, kind, makedev};
+use core_::vfs::{Attr, SetAttr, kind, makedev};
 use core_::wait::{Events, Interrupt, PollTable, WaitQueue};
-use core_::{Errno, Mutex, Result, current};
+use core_::{Errno, Mutex, Result, anon, current};
 use host::file::{self, HostFd, IoVec};
 
 /// STATX_BASIC_STATS and STATX_BTIME.
 const ATTRIBUTES: u32 = 0xfff;
+
+/// Major number of /dev/null and its like.
+const MEMORY: u64 = 1;
 
 /// The stream; opened once more through /proc/self/fd it is the same one.
 pub struct HostStream(Arc<Shared>);
@@ -30,6 +34,10 @@ pub struct Shared {
     /// The host's type and permission bits, and the device number where it is a device.
     mode: u32,
     rdev: u64,
+    /// What is shown of one that is shown as a pipe. It is root's.
+    node: anon::Node,
+    /// For a terminal of the host.
+    gate: Option<Arc<Gate>>,
 }
 
 struct Wake(Arc<WaitQueue>);
@@ -48,15 +56,18 @@ impl Deref for HostStream {
 }
 
 impl HostStream {
-    /// The stream as an open file, with the host's access mode.
+    /// The stream as an open file, with the host's access mode. Behind `gate` if it can be a terminal.
     ///
     /// # Errors
     /// The host's.
-    pub fn open(fd: HostFd) -> Result<Arc<File>> {
+    pub fn open(fd: HostFd, gate: &Arc<Gate>) -> Result<Arc<File>> {
         let st = file::statx(fd.raw(), b"", ATTRIBUTES)?;
         let flags = file::status_flags(fd.raw())? & (oflag::ACCMODE | oflag::APPEND);
         let Attr { mode, rdev, .. } = Attr::of_host(&st);
-        let shared = Shared { fd, queue: Arc::default(), line: Mutex::default(), mode, rdev };
+        let gate = (mode & kind::MASK == kind::CHAR && rdev >> 8 & 0xfff != MEMORY).then(|| gate.clone());
+        let queue = gate.as_ref().map_or_else(Arc::default, |g| g.queue.clone());
+        let node = anon::Node::of(kind::FIFO, 0, 0);
+        let shared = Shared { fd, queue, line: Mutex::default(), mode, rdev, node, gate };
         Ok(File::new(Arc::new(HostStream(Arc::new(shared))), flags))
     }
 
@@ -65,7 +76,17 @@ impl HostStream {
         self.mode & kind::MASK == kind::FILE
     }
 
+    /// Its attributes are a host file's.
+    fn is_hosts(&self) -> bool {
+        matches!(self.mode & kind::MASK, kind::FILE | kind::CHAR)
+    }
+
     fn now(&self) -> Events {
+        let all = self.now_of_host();
+        self.gate.as_ref().map_or(all, |g| g.seen(all))
+    }
+
+    fn now_of_host(&self) -> Events {
         match file::poll_now(self.fd.raw(), 0x1 | 0x4) {
             Ok(e) => {
                 let e = Events::from_bits_truncate(u32::from(e as u16));
@@ -89,6 +110,9 @@ impl HostStream {
         // A host call that sleeps would put the whole virtual processor to sleep: it is made when it will not.
         let wait_first = host::cpu::scheduler().is_some();
         loop {
+            if let Some(gate) = self.gate.as_ref().filter(|_| ready == Events::READ) {
+                gate.pass(file)?;
+            }
             if wait_first && !file.nonblocking() {
                 self.wait(ready)?;
             }
@@ -217,8 +241,10 @@ impl FileOps for HostStream {
         if let Some(t) = table {
             t.add(&self.queue);
             if let Ok(Some(line)) = self.line() {
-                // One-shot, rearmed at each poll: level-triggered for the guest.
-                let _ = line.arm(host::event::IN | host::event::OUT);
+                // One-shot, rearmed at each poll: level-triggered for the guest. Behind a closed gate input would wake
+                // for nothing, again and again.
+                let input = if self.gate.as_ref().is_none_or(|g| g.open()) { host::event::IN } else { 0 };
+                let _ = line.arm(input | host::event::OUT);
             }
         }
         self.now()
@@ -256,13 +282,22 @@ impl FileOps for HostStream {
     }
 
     /// A pipe, a file or a device as on the host; a socket is shown as the pipe that it is used as, because it takes no
-    /// socket calls. It belongs to root.
+    /// socket calls.
     fn attr(&self, _f: &File) -> Option<Attr> {
-        if !matches!(self.mode & kind::MASK, kind::FILE | kind::CHAR) {
-            return None;
+        if !self.is_hosts() {
+            return Some(self.node.attr());
         }
         let st = file::statx(self.fd.raw(), b"", ATTRIBUTES).ok()?;
         Some(Attr::of_host(&st))
+    }
+
+    fn setattr(&self, _f: &File, set: &SetAttr) -> Result<()> {
+        // What others have, too, is not changed from here.
+        if self.is_hosts() {
+            return Err(Errno::EPERM);
+        }
+        self.node.set(set);
+        Ok(())
     }
 
     fn link_text(&self, _f: &File) -> Option<Vec<u8>> {
@@ -270,7 +305,7 @@ impl FileOps for HostStream {
             kind::FILE => "file",
             kind::CHAR if self.rdev == makedev(1, 3) => return Some(b"/dev/null".to_vec()),
             kind::CHAR => "device",
-            _ => "pipe",
+            _ => return Some(anon::link_text("pipe", self.node.ino())),
         };
         Some(alloc::format!("{what}:[{}]", self.fd.raw()).into_bytes())
     }

@@ -167,9 +167,9 @@ impl HostInode {
         }
         let flags = oflag::RDONLY | oflag::DIRECTORY | oflag::NOFOLLOW;
         let path = self.path()?;
-        let fd = match host::file::open_beneath(self.fs.root_fd.raw(), &path, flags, 0) {
+        let fd = match crate::open_beneath(self.fs.root_fd.raw(), &path, flags, 0) {
             // Searchable but not readable: enough for lookups.
-            Err(Errno::EACCES) => host::file::open_beneath(self.fs.root_fd.raw(), &path, flags | oflag::PATH, 0)?,
+            Err(Errno::EACCES) => crate::open_beneath(self.fs.root_fd.raw(), &path, flags | oflag::PATH, 0)?,
             r => r?,
         };
         let fd = Arc::new(fd);
@@ -201,7 +201,7 @@ impl HostInode {
 
     fn read_list(&self) -> Result<DirList> {
         // A descriptor of its own: the position of a shared one is shared too.
-        let fd = host::file::open_beneath(
+        let fd = crate::open_beneath(
             self.fs.root_fd.raw(),
             &self.path()?,
             oflag::RDONLY | oflag::DIRECTORY | oflag::NOFOLLOW,

@@ -28,13 +28,13 @@ impl HostInode {
         // O_NONBLOCK: should the host have put a FIFO in the file's place, the open must not hang.
         let base = oflag::NOFOLLOW | oflag::NONBLOCK;
         let fd = if write {
-            match host::file::open_beneath(root, &path, base | oflag::RDWR, 0) {
+            match crate::open_beneath(root, &path, base | oflag::RDWR, 0) {
                 // Write-only by the host's permissions: reading will fail, honestly.
-                Err(Errno::EACCES) => host::file::open_beneath(root, &path, base | oflag::WRONLY, 0)?,
+                Err(Errno::EACCES) => crate::open_beneath(root, &path, base | oflag::WRONLY, 0)?,
                 r => r?,
             }
         } else {
-            host::file::open_beneath(root, &path, base | oflag::RDONLY, 0)?
+            crate::open_beneath(root, &path, base | oflag::RDONLY, 0)?
         };
         let fd = Arc::new(fd);
         let kept = self.fds.lock()[usize::from(write)].get_or_insert(fd).clone();

@@ -20,7 +20,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core_::vfs::{FileSystem, Inode, Statfs, anon_dev};
-use core_::{Mutex, Result};
+use core_::{Errno, Mutex, Result};
 use hashbrown::HashMap;
 use host::file::HostFd;
 
@@ -97,6 +97,25 @@ impl Shared {
     }
 }
 
+/// Every file system of this kind: they share the host's limit of descriptors.
+static ALL: Mutex<Vec<Weak<Shared>>> = host::sync::mutex(Vec::new());
+
+/// [`host::file::open_beneath`], with the descriptors that nobody needs at the moment where there are none left.
+pub(crate) fn open_beneath(dir: i32, path: &[u8], flags: u32, mode: u32) -> Result<HostFd> {
+    match host::file::open_beneath(dir, path, flags, mode) {
+        Err(Errno::EMFILE | Errno::ENFILE) => {
+            let all: Vec<_> = ALL.lock().iter().filter_map(Weak::upgrade).collect();
+            for fs in all {
+                let mut todo = core::mem::take(&mut *fs.open_fds.lock());
+                todo.retain(|w| w.upgrade().is_some_and(|i| !i.close_idle()));
+                fs.open_fds.lock().extend(todo);
+            }
+            host::file::open_beneath(dir, path, flags, mode)
+        }
+        r => r,
+    }
+}
+
 /// A mounted host directory.
 pub struct HostFs {
     shared: Arc<Shared>,
@@ -123,6 +142,7 @@ impl HostFs {
             devices: Mutex::default(),
             numbers,
         });
+        ALL.lock().push(Arc::downgrade(&shared));
         let st = host::file::statx(dir, b"", inode::STATX_ALL)?;
         let root = HostInode::get(&shared, None, b"", &st);
         Ok(Arc::new(HostFs { shared, root }))

@@ -17,7 +17,7 @@ impl HostInode {
             // Created open: the mode may forbid what the creator does with it next (git's objects are 0444).
             kind::FILE => {
                 let flags = oflag::CREAT | oflag::EXCL | oflag::RDWR | oflag::NOFOLLOW;
-                opened = Some(host::file::open_beneath(dir.raw(), name, flags, mode)?);
+                opened = Some(crate::open_beneath(dir.raw(), name, flags, mode)?);
             }
             kind::DIR => host::volume::mkdirat(dir.raw(), name, mode)?,
             kind::LINK => host::volume::symlinkat(new.target, dir.raw(), name)?,

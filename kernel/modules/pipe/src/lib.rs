@@ -18,6 +18,7 @@ use core_::io::IoBuf;
 use core_::signal::{own_signal, send_current, sig};
 use core_::task::Cap;
 use core_::uaccess::UserPtr;
+use core_::vfs::{Attr, SetAttr, kind};
 use core_::wait::{Events, PollTable, WaitQueue};
 use core_::{Errno, Mutex, Result, anon};
 
@@ -46,7 +47,7 @@ struct State {
 
 /// A pipe: what both ends share.
 pub struct Pipe {
-    ino: u64,
+    node: anon::Node,
     state: Mutex<State>,
     /// Readers wait here for bytes or for the last writer to go.
     data: Arc<WaitQueue>,
@@ -57,7 +58,7 @@ pub struct Pipe {
 impl Pipe {
     fn new() -> Arc<Pipe> {
         Arc::new(Pipe {
-            ino: anon::next_ino(),
+            node: anon::Node::new(kind::FIFO),
             state: Mutex::new(State {
                 buffer: Buffer::default(),
                 capacity: DEFAULT_CAPACITY,
@@ -359,7 +360,16 @@ impl FileOps for End {
     }
 
     fn link_text(&self, _file: &File) -> Option<Vec<u8>> {
-        (!self.named).then(|| anon::link_text("pipe", self.pipe.ino))
+        (!self.named).then(|| anon::link_text("pipe", self.pipe.node.ino()))
+    }
+
+    fn attr(&self, _file: &File) -> Option<Attr> {
+        (!self.named).then(|| self.pipe.node.attr())
+    }
+
+    fn setattr(&self, _file: &File, set: &SetAttr) -> Result<()> {
+        self.pipe.node.set(set);
+        Ok(())
     }
 
     fn release(&self, file: &File) {

@@ -7,12 +7,18 @@
 extern crate alloc;
 
 mod fds;
+mod files;
+mod locks;
 mod maps;
+mod mem;
+mod memory;
 mod mounts;
 mod process;
+mod settings;
 mod status;
 mod sys;
 mod system;
+mod times;
 
 use alloc::collections::BTreeMap;
 use alloc::format;

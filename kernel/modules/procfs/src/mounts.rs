@@ -51,6 +51,17 @@ pub fn mounts(root: &Path) -> Vec<u8> {
     out
 }
 
+pub fn mountstats(root: &Path) -> Vec<u8> {
+    let mut out = Vec::new();
+    for m in mount::all() {
+        let Some(at) = point(&m, root) else { continue };
+        let parts: [&[u8]; 7] =
+            [b"device ", &escape(&m.source), b" mounted on ", &at, b" with fstype ", m.fs.name().as_bytes(), b"\n"];
+        out.extend_from_slice(&parts.concat());
+    }
+    out
+}
+
 pub fn mountinfo(root: &Path) -> Vec<u8> {
     let mut out = Vec::new();
     for m in mount::all() {

@@ -1,15 +1,17 @@
 //! /proc/PID and /proc/PID/task/TID.
 
 use crate::fds::Fds;
+use crate::files::{FILES, OPENED};
 use crate::maps::MapFiles;
-use crate::{mounts, number, status};
+use crate::number;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
+use core_::net;
 use core_::procinfo::hooks;
-use core_::task::{Cap, Process, TREE, Thread};
-use core_::vfs::pseudo::{Changing, Entries, Fixed, Id, Link, Text};
+use core_::task::{Process, TREE, Thread};
+use core_::vfs::pseudo::{Changing, Entries, Fixed, Id, Link, Opened, Text};
 use core_::vfs::{Caching, DirList, FsContext, Inode, Path, kind};
 use core_::{Errno, Result, current};
 
@@ -24,8 +26,17 @@ pub struct Who {
 }
 
 impl Who {
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     pub fn tid(&self) -> u32 {
         self.task.unwrap_or(self.named)
+    }
+
+    /// Whether this is about one thread, not its process.
+    pub fn is_thread(&self) -> bool {
+        self.task.is_some()
     }
 
     /// Whether the calling thread belongs to this process.
@@ -36,7 +47,7 @@ impl Who {
     /// `EACCES` for who may not look into the process (__ptrace_may_access).
     pub fn may_look(&self) -> Result<()> {
         let c = current().cred();
-        let may = self.is_caller() || c.fsuid == self.owner().0 || c.has(Cap::SysPtrace);
+        let may = self.is_caller() || self.process().is_ok_and(|p| p.may_be_traced(&c, c.fsuid, c.fsgid));
         may.then_some(()).ok_or(Errno::EACCES)
     }
 
@@ -84,53 +95,6 @@ pub fn ino(tid: u32, n: u32) -> u64 {
     1 << 40 | u64::from(tid) << 20 | u64::from(n & 0xf_ffff)
 }
 
-type Make = fn(&Who) -> Result<Vec<u8>>;
-
-/// Name, permissions, contents; the last flag: also in task directories only where true for both.
-const FILES: &[(&str, u32, Make)] = &[
-    ("auxv", 0o400, |w| Ok(hooks().auxv(&*w.process()?))),
-    ("cgroup", 0o444, |_| Ok(b"0::/\n".to_vec())),
-    ("cmdline", 0o444, |w| Ok(hooks().cmdline(&*w.process()?))),
-    ("cpuset", 0o444, |_| Ok(b"/\n".to_vec())),
-    ("environ", 0o400, |w| Ok(hooks().environ(&*w.process()?))),
-    ("gid_map", 0o644, |_| Ok(b"         0          0 4294967295\n".to_vec())),
-    ("io", 0o400, |_| {
-        Ok(b"rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n"
-            .to_vec())
-    }),
-    ("limits", 0o444, status::limits),
-    ("loginuid", 0o644, |_| Ok(b"4294967295".to_vec())),
-    ("maps", 0o444, |w| w.looked_into().map(|p| hooks().maps(&p))),
-    ("mountinfo", 0o444, |w| Ok(mounts::mountinfo(&w.thread()?.fs().root()))),
-    ("mounts", 0o444, |w| Ok(mounts::mounts(&w.thread()?.fs().root()))),
-    ("oom_score", 0o444, |_| Ok(b"0\n".to_vec())),
-    ("personality", 0o400, |_| Ok(b"00000000\n".to_vec())),
-    ("schedstat", 0o444, |_| Ok(b"0 0 0\n".to_vec())),
-    ("sessionid", 0o444, |_| Ok(b"4294967295".to_vec())),
-    ("setgroups", 0o644, |_| Ok(b"allow\n".to_vec())),
-    ("smaps", 0o444, |w| w.looked_into().map(|p| hooks().smaps(&p))),
-    ("stat", 0o444, status::stat),
-    ("statm", 0o444, status::statm),
-    ("status", 0o444, status::status),
-    ("syscall", 0o400, |w| Ok(hooks().syscall(&*w.thread()?))),
-    ("uid_map", 0o644, |_| Ok(b"         0          0 4294967295\n".to_vec())),
-    ("wchan", 0o444, |_| Ok(b"0".to_vec())),
-];
-
-const OTHERS: &[(&str, u32)] = &[
-    ("comm", kind::FILE),
-    ("cwd", kind::LINK),
-    ("exe", kind::LINK),
-    ("fd", kind::DIR),
-    ("fdinfo", kind::DIR),
-    ("map_files", kind::DIR),
-    ("net", kind::DIR),
-    ("ns", kind::DIR),
-    ("oom_score_adj", kind::FILE),
-    ("root", kind::LINK),
-    ("task", kind::DIR),
-];
-
 /// The directory of process `pid`, or of its thread `task`.
 pub fn dir(dev: u64, pid: u32, task: Option<u32>) -> Arc<dyn Inode> {
     make_dir(dev, Who { pid, task, named: pid })
@@ -157,42 +121,57 @@ struct Dir {
     who: Who,
 }
 
+/// Entries of one kind are told apart by where they stand in their table.
+const FIRST_FILE: usize = 1;
+const FIRST_OPENED: usize = 0x100;
+const FIRST_OTHER: usize = 0x200;
+
+const OTHERS: &[(&str, u32)] = &[
+    ("cwd", kind::LINK),
+    ("exe", kind::LINK),
+    ("fd", kind::DIR),
+    ("fdinfo", kind::DIR),
+    ("map_files", kind::DIR),
+    ("net", kind::DIR),
+    ("ns", kind::DIR),
+    ("root", kind::LINK),
+    ("task", kind::DIR),
+];
+
+/// What only a process's directory has (`tgid_base_stuff` without `tid_base_stuff` in fs/proc/base.c), and only a thread's.
+const OF_PROCESS: &[&str] = &["coredump_filter", "map_files", "mountstats", "task", "timers", "timerslack_ns"];
+const OF_THREAD: &[&str] = &["children"];
+
 impl Dir {
     fn id(&self, n: usize, mode: u32) -> Id {
         let (uid, gid) = self.who.owner();
-        let n = n as u32 + 1 + u32::from(self.who.task.is_some()) * 0x800;
-        Id { dev: self.dev, ino: ino(self.who.tid(), n), mode, uid, gid }
+        Id { dev: self.dev, ino: self.ino(n), mode, uid, gid }
+    }
+
+    fn ino(&self, n: usize) -> u64 {
+        ino(self.who.tid(), n as u32 + u32::from(self.who.task.is_some()) * 0x800)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        !(if self.who.task.is_some() { OF_PROCESS } else { OF_THREAD }).contains(&name)
     }
 
     fn other(&self, n: usize, name: &str) -> Result<Arc<dyn Inode>> {
         let who = self.who;
-        let n = n + FILES.len();
+        let id = |mode| self.id(FIRST_OTHER + n, mode);
         Ok(match name {
-            "comm" => Text::writable(self.id(n, 0o644), move || comm(&who), move |text| set_comm(&who, text)),
-            "oom_score_adj" => Text::writable(
-                self.id(n, 0o644),
-                move || {
-                    let v = who.process()?.oom_score_adj.load(Ordering::Relaxed) as i32;
-                    Ok(format!("{v}\n").into_bytes())
-                },
-                move |text| set_oom(&who, text),
-            ),
-            "cwd" => place(who, self.id(n, 0o777), move || Ok(who.places()?.cwd())),
-            "root" => place(who, self.id(n, 0o777), move || Ok(who.places()?.root())),
-            "exe" => place(who, self.id(n, 0o777), move || hooks().exe(&*who.process()?).ok_or(Errno::ENOENT)),
+            "cwd" => place(who, id(0o777), move || Ok(who.places()?.cwd())),
+            "root" => place(who, id(0o777), move || Ok(who.places()?.root())),
+            "exe" => place(who, id(0o777), move || hooks().exe(&*who.process()?).ok_or(Errno::ENOENT)),
             "fd" | "fdinfo" => {
                 let info = name == "fdinfo";
                 let mode = if info { 0o555 } else { 0o500 };
-                Changing::inode(self.id(n, mode), Caching::Never, Fds { dev: self.dev, who, info })
+                Changing::inode(id(mode), Caching::Never, Fds { dev: self.dev, who, info })
             }
-            "map_files" if who.task.is_none() => {
-                Changing::inode(self.id(n, 0o500), Caching::Never, MapFiles { dev: self.dev, who })
-            }
-            "net" => Fixed::inode(self.id(n, 0o555), Vec::new()),
-            "ns" => namespaces(self.id(n, 0o511)),
-            "task" if who.task.is_none() => {
-                Changing::inode(self.id(n, 0o555), Caching::Never, Tasks { dev: self.dev, pid: who.pid })
-            }
+            "map_files" => Changing::inode(id(0o500), Caching::Never, MapFiles { dev: self.dev, who }),
+            "net" => net(id(0o555)),
+            "ns" => namespaces(id(0o511)),
+            "task" => Changing::inode(id(0o555), Caching::Never, Tasks { dev: self.dev, pid: who.pid }),
             _ => return Err(Errno::ENOENT),
         })
     }
@@ -215,6 +194,15 @@ fn place(who: Who, id: Id, get: impl Fn() -> Result<Path> + Send + Sync + Clone 
     )
 }
 
+/// What the socket families show of themselves.
+fn net(id: Id) -> Arc<dyn Inode> {
+    let file = |(i, (name, text)): (usize, (&'static str, fn() -> Vec<u8>))| {
+        let id = Id { ino: ino(0, 0x1_0000 + i as u32), mode: 0o444, uid: 0, gid: 0, ..id };
+        (name, Text::inode(id, move || Ok(text())))
+    };
+    Fixed::inode(id, net::tables().into_iter().enumerate().map(file).collect())
+}
+
 fn namespaces(id: Id) -> Arc<dyn Inode> {
     // One namespace of each type, with the numbers of Linux's initial ones.
     let all: [(&str, u32); 7] = [
@@ -233,40 +221,6 @@ fn namespaces(id: Id) -> Arc<dyn Inode> {
     Fixed::inode(id, all.into_iter().map(link).collect())
 }
 
-fn comm(who: &Who) -> Result<Vec<u8>> {
-    who.process()?;
-    let mut out = status::name(who);
-    out.push(b'\n');
-    Ok(out)
-}
-
-fn set_comm(who: &Who, text: &[u8]) -> Result<()> {
-    if who.pid != current().process.pid {
-        return Err(Errno::EINVAL);
-    }
-    let text = text.strip_suffix(b"\n").unwrap_or(text);
-    let n = text.len().min(15);
-    let mut c = [0; 16];
-    c[..n].copy_from_slice(&text[..n]);
-    *who.thread()?.comm.lock() = c;
-    Ok(())
-}
-
-fn set_oom(who: &Who, text: &[u8]) -> Result<()> {
-    let text = core::str::from_utf8(text).map_err(|_| Errno::EINVAL)?;
-    let v: i32 = text.trim().parse().map_err(|_| Errno::EINVAL)?;
-    if !(-1000..=1000).contains(&v) {
-        return Err(Errno::EINVAL);
-    }
-    let p = who.process()?;
-    let old = p.oom_score_adj.load(Ordering::Relaxed) as i32;
-    if v < old && !current().cred().has(Cap::SysResource) {
-        return Err(Errno::EACCES);
-    }
-    p.oom_score_adj.store(v as u32, Ordering::Relaxed);
-    Ok(())
-}
-
 impl Entries for Dir {
     fn names_process(&self) -> Option<u32> {
         self.who.task.is_none().then_some(self.who.pid)
@@ -274,10 +228,21 @@ impl Entries for Dir {
 
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
         let name = core::str::from_utf8(name).map_err(|_| Errno::ENOENT)?;
-        if let Ok(i) = FILES.binary_search_by(|(n, _, _)| (*n).cmp(name)) {
-            let (_, mode, make) = FILES[i];
-            let who = self.who;
-            return Ok(Text::inode(self.id(i, mode), move || make(&who)));
+        if !self.has(name) {
+            return Err(Errno::ENOENT);
+        }
+        let who = self.who;
+        if let Ok(i) = FILES.binary_search_by(|f| f.name.cmp(name)) {
+            let f = &FILES[i];
+            let id = self.id(FIRST_FILE + i, f.mode);
+            return Ok(match f.store {
+                None => Text::inode(id, move || (f.make)(&who)),
+                Some(store) => Text::writable(id, move || (f.make)(&who), move |text| store(&who, text)),
+            });
+        }
+        if let Some(i) = OPENED.iter().position(|(n, _, _)| *n == name) {
+            let (_, mode, open) = OPENED[i];
+            return Ok(Opened::inode(self.id(FIRST_OPENED + i, mode), move |_| open(&who)));
         }
         let i = OTHERS.iter().position(|(n, _)| *n == name).ok_or(Errno::ENOENT)?;
         self.other(i, name)
@@ -285,14 +250,12 @@ impl Entries for Dir {
 
     fn list(&self) -> Result<DirList> {
         self.who.process()?;
+        let files = FILES.iter().enumerate().map(|(i, f)| (FIRST_FILE + i, f.name, kind::FILE));
+        let opened = OPENED.iter().enumerate().map(|(i, f)| (FIRST_OPENED + i, f.0, kind::FILE));
+        let others = OTHERS.iter().enumerate().map(|(i, o)| (FIRST_OTHER + i, o.0, o.1));
         let mut out = DirList::new();
-        for (i, (name, _, _)) in FILES.iter().enumerate() {
-            out.push(name.as_bytes(), self.id(i, 0).ino, kind::FILE);
-        }
-        for (i, (name, k)) in OTHERS.iter().enumerate() {
-            if !matches!(*name, "task" | "map_files") || self.who.task.is_none() {
-                out.push(name.as_bytes(), self.id(FILES.len() + i, 0).ino, *k);
-            }
+        for (n, name, kind) in files.chain(opened).chain(others).filter(|(_, name, _)| self.has(name)) {
+            out.push(name.as_bytes(), self.ino(n), kind);
         }
         Ok(out)
     }

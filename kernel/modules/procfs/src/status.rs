@@ -69,9 +69,13 @@ pub fn stat(who: &Who) -> Result<Vec<u8>> {
     let (utime, stime) = hooks().times(&p);
     let (own, children) = (*p.usage.lock(), *p.child_usage.lock());
     let threads = p.threads.lock().len().max(1);
-    let nice = p.nice.load(Ordering::Relaxed) as i32;
+    let nice = who.thread().map_or(0, |t| t.nice.load(Ordering::Relaxed));
     let start = p.start_ns.saturating_sub(procinfo::system(|s| s.boot_ns)) / 10_000_000;
-    let m = hooks().mem(&p);
+    let mut m = hooks().mem(&p);
+    if who.may_look().is_err() {
+        // Where things are is told only to who may look; Linux says 1 for code (`do_task_stat`).
+        (m.start_code, m.end_code, m.start_stack, m.places) = (1, 1, 0, [0; 7]);
+    }
     let [pending, _, blocked, ignored, caught] = signals(who, &p);
     let exit = p.exit.lock().map_or(0, |e| e.0);
     let mut out = format!("{} (", who.tid()).into_bytes();
@@ -92,7 +96,11 @@ pub fn stat(who: &Who) -> Result<Vec<u8>> {
     let _ = write!(s, " {} {} {} 0 0", m.start_code, m.end_code, m.start_stack);
     let _ = write!(s, " {pending} {blocked} {ignored} {caught} 0 0 0");
     let exit_signal = p.exit_signal.load(Ordering::Relaxed);
-    let _ = writeln!(s, " {exit_signal} 0 0 0 0 0 0 0 0 {} 0 0 0 0 {exit}", m.start_brk);
+    let _ = write!(s, " {exit_signal} 0 0 0 0 0 0");
+    for at in m.places {
+        let _ = write!(s, " {at}");
+    }
+    let _ = writeln!(s, " {exit}");
     out.extend(s.into_bytes());
     Ok(out)
 }

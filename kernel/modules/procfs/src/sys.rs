@@ -58,6 +58,29 @@ fn set_hostname(text: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// What can be dropped the host drops when it wants: here there is nothing.
+fn drop_caches(text: &[u8]) -> Result<()> {
+    if !current().cred().has(Cap::SysAdmin) {
+        return Err(Errno::EPERM);
+    }
+    let number = core::str::from_utf8(text).ok().and_then(|t| t.trim().parse::<u32>().ok());
+    number.filter(|n| (1..=4).contains(n)).map(drop).ok_or(Errno::EINVAL)
+}
+
+/// Open file descriptions that some descriptor refers to.
+fn open_files() -> usize {
+    let all = TREE.lock().all();
+    let threads = all.iter().flat_map(|p| p.threads.lock().clone());
+    let mut tables: Vec<_> = threads.map(|t| t.files()).collect();
+    tables.sort_unstable_by_key(Arc::as_ptr);
+    tables.dedup_by(|a, b| Arc::ptr_eq(a, b));
+    let files = tables.iter().flat_map(|t| t.list());
+    let mut files: Vec<_> = files.map(|(_, f, _)| Arc::as_ptr(&f) as usize).collect();
+    files.sort_unstable();
+    files.dedup();
+    files.len()
+}
+
 pub fn tree(dev: u64) -> Arc<dyn Inode> {
     let mut b = Builder { dev, ino: 10_000 };
     let hostname = Text::writable(
@@ -100,13 +123,13 @@ pub fn tree(dev: u64) -> Arc<dyn Inode> {
         ("sem", b.fixed("32000\t1024000000\t500\t32000")),
         ("msgmax", b.fixed("8192")),
         ("msgmnb", b.fixed("16384")),
-        ("yama", b.dir(Vec::new())),
         ("printk", b.fixed("4\t4\t1\t7")),
         ("perf_event_paranoid", b.fixed("4")),
         ("unprivileged_userns_clone", b.fixed("0")),
         ("random", random),
     ];
     let kernel = b.dir(kernel);
+    let drop_caches = Text::writable(b.id(0o644), || Ok(b"0\n".to_vec()), drop_caches);
     let vm = alloc::vec![
         ("overcommit_memory", b.fixed("1")),
         ("overcommit_ratio", b.fixed("50")),
@@ -114,12 +137,12 @@ pub fn tree(dev: u64) -> Arc<dyn Inode> {
         ("mmap_min_addr", b.fixed("65536")),
         ("swappiness", b.fixed("60")),
         ("nr_hugepages", b.fixed("0")),
-        ("drop_caches", b.fixed("0")),
+        ("drop_caches", drop_caches),
     ];
     let vm = b.dir(vm);
     let fs = alloc::vec![
         ("file-max", b.text(|| format!("{}", procinfo::system(|s| s.max_files)).into_bytes())),
-        ("file-nr", b.text(|| format!("0\t0\t{}", procinfo::system(|s| s.max_files)).into_bytes())),
+        ("file-nr", b.text(|| format!("{}\t0\t{}", open_files(), procinfo::system(|s| s.max_files)).into_bytes())),
         ("nr_open", b.fixed("1048576")),
         ("pipe-max-size", b.fixed("1048576")),
         ("pipe-user-pages-soft", b.fixed("16384")),

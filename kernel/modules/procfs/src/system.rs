@@ -2,11 +2,12 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core_::procinfo::{self, hooks};
-use core_::task::{State, TREE};
+use core_::task::{Process, TREE, Usage};
 use core_::vfs::mount;
 use core_::{Result, counters, ram};
 
@@ -20,6 +21,7 @@ pub const FILES: &[(&str, Make)] = &[
     ("cpuinfo", || Ok(procinfo::system(|s| s.cpuinfo.clone()))),
     ("filesystems", filesystems),
     ("loadavg", loadavg),
+    ("locks", crate::locks::all),
     ("meminfo", meminfo),
     ("stat", stat),
     ("swaps", || Ok(b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n".to_vec())),
@@ -47,14 +49,19 @@ fn filesystems() -> Result<Vec<u8>> {
     Ok(names.iter().flat_map(|n| [b"nodev\t", *n, b"\n"].concat()).collect())
 }
 
+/// How many threads run or could: one at least, the reader.
+fn runnable(all: &[Arc<Process>]) -> usize {
+    let ready = |p: &Arc<Process>| p.threads.lock().iter().filter(|t| hooks().state(t) == b'R').count();
+    all.iter().map(ready).sum()
+}
+
 fn loadavg() -> Result<Vec<u8>> {
     let (running, threads, last) = {
         let tree = TREE.lock();
         let all = tree.all();
-        let running = all.iter().filter(|p| *p.state.lock() == State::Running).count();
-        (running, tree.thread_count(), all.last().map_or(0, |p| p.pid))
+        (runnable(&all), tree.thread_count(), all.last().map_or(0, |p| p.pid))
     };
-    Ok(format!("0.00 0.00 0.00 {}/{threads} {last}\n", running.min(1)).into_bytes())
+    Ok(format!("0.00 0.00 0.00 {running}/{threads} {last}\n").into_bytes())
 }
 
 fn meminfo() -> Result<Vec<u8>> {
@@ -95,17 +102,27 @@ fn meminfo() -> Result<Vec<u8>> {
     Ok(out.into_bytes())
 }
 
-/// User and system time of all live processes, in ticks.
-fn cpu_ticks() -> (u64, u64) {
-    let all = TREE.lock().all();
-    let (mut user, mut system) = (0, 0);
+/// What all processes have used since boot, those that are gone included. Of the live ones page faults are known as far as
+/// their threads have ended.
+fn used() -> Usage {
+    let (all, mut sum) = {
+        let tree = TREE.lock();
+        (tree.all(), tree.ended)
+    };
     for p in all {
-        let (u, s) = hooks().times(&p);
-        let c = *p.child_usage.lock();
-        user += u + if p.pid == 1 { c.utime_us } else { 0 };
-        system += s + if p.pid == 1 { c.stime_us } else { 0 };
+        let (utime_us, stime_us) = hooks().times(&p);
+        let (nvcsw, nivcsw) = hooks().switches(&p);
+        sum.add(&Usage { utime_us, stime_us, nvcsw, nivcsw, ..*p.usage.lock() });
     }
-    (user * HZ / 1_000_000, system * HZ / 1_000_000)
+    sum
+}
+
+/// User and system time of all processes, in ticks. Neither ever shrinks, though a process that ends tells anew which is which.
+fn cpu_ticks() -> (u64, u64) {
+    static LAST: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+    let u = used();
+    let most = |i: usize, us: u64| LAST[i].fetch_max(us, Ordering::Relaxed).max(us) * HZ / 1_000_000;
+    (most(0, u.utime_us), most(1, u.stime_us))
 }
 
 fn up_ns() -> u64 {
@@ -120,13 +137,17 @@ fn stat() -> Result<Vec<u8>> {
     for n in 0..cpus {
         let _ = writeln!(out, "cpu{n} {} 0 {} {} 0 0 0 0 0 0", user / cpus, system / cpus, idle / cpus);
     }
-    let running = TREE.lock().all().iter().filter(|p| *p.state.lock() == State::Running).count();
+    let all = TREE.lock().all();
+    let running = runnable(&all);
+    let used = used();
     let _ = write!(
         out,
-        "intr 0\nctxt 0\nbtime {}\nprocesses {}\nprocs_running {}\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
+        "intr {}\nctxt {}\nbtime {}\nprocesses {}\nprocs_running {}\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
+        counters::KICKS.get(),
+        used.nvcsw + used.nivcsw,
         procinfo::system(|s| s.boot_time),
         counters::FORKS.get() + 1,
-        running.max(1)
+        running
     );
     Ok(out.into_bytes())
 }
@@ -148,5 +169,16 @@ fn version() -> Result<Vec<u8>> {
 
 fn vmstat() -> Result<Vec<u8>> {
     let (total, free) = ram::usage();
-    Ok(format!("nr_free_pages {free}\nnr_file_pages {}\npgfault 0\npgmajfault 0\n", total - free).into_bytes())
+    let files = total - free;
+    let anon = hooks().anon_bytes() / 4096;
+    let u = used();
+    let text = format!(
+        "nr_free_pages {}\nnr_anon_pages {anon}\nnr_file_pages {files}\nnr_shmem {files}\npswpin 0\npswpout 0\n\
+         pgfault {}\npgmajfault {}\noom_kill 0\n",
+        free.saturating_sub(anon),
+        // Those that the host handled, and those that came to the guest kernel.
+        u.minflt + u.majflt + counters::USER_FAULTS.get(),
+        u.majflt
+    );
+    Ok(text.into_bytes())
 }

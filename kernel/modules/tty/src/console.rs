@@ -17,6 +17,9 @@ pub trait ConsoleSink: Send + Sync {
 
     /// The terminal may take input again that it had no room for. Called without the terminal's locks, on any thread.
     fn input_room(&self) {}
+
+    /// Somebody reads, and there is nothing. Called without the terminal's locks, on any thread.
+    fn input_wanted(&self) {}
 }
 
 /// The host's hold on a console.

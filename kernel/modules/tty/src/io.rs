@@ -69,7 +69,13 @@ impl Tty {
                 self.finish(todo);
                 Some(Ok(Some((b, raw))))
             };
-            let step = match look() {
+            let first = look();
+            if first.is_none()
+                && let Some(sink) = &self.sink
+            {
+                sink.input_wanted();
+            }
+            let step = match first {
                 Some(r) => r,
                 None if file.nonblocking() || polling => {
                     return if got > 0 || polling { Ok(got) } else { Err(Errno::EAGAIN) };

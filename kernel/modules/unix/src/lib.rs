@@ -9,6 +9,7 @@ extern crate alloc;
 mod connect;
 mod flight;
 mod inbox;
+mod list;
 mod names;
 mod options;
 mod transfer;
@@ -17,7 +18,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core_::file::File;
 use core_::io::IoBuf;
 use core_::net::{
@@ -67,6 +68,8 @@ pub struct UnixSocket {
     /// SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET.
     kind: u32,
     me: Weak<UnixSocket>,
+    /// Of its open file; 0 before there is one.
+    ino: AtomicU64,
     state: Mutex<State>,
     inbox: Inbox,
     shut: AtomicU32,
@@ -80,7 +83,7 @@ pub struct UnixSocket {
 }
 
 /// The family, for `net::register`.
-pub const FAMILY: Family = Family { number: AF_UNIX, socket, pair };
+pub const FAMILY: Family = Family { number: AF_UNIX, socket, pair, tables: &[("unix", list::text)] };
 
 fn socket(kind: u32, protocol: u32) -> Result<Arc<dyn Socket>> {
     Ok(UnixSocket::new(check(kind, protocol)?))
@@ -113,9 +116,10 @@ fn check(kind: u32, protocol: u32) -> Result<u32> {
 
 impl UnixSocket {
     fn new(kind: u32) -> Arc<UnixSocket> {
-        Arc::new_cyclic(|me| UnixSocket {
+        let new = Arc::new_cyclic(|me| UnixSocket {
             kind,
             me: me.clone(),
+            ino: AtomicU64::new(0),
             state: Mutex::new(State { phase: Phase::Idle, name: None, peer: None, peer_cred: None, own_cred: [0; 3] }),
             inbox: Inbox::default(),
             shut: AtomicU32::new(0),
@@ -123,7 +127,9 @@ impl UnixSocket {
             options: Options::default(),
             wait: Arc::default(),
             backlog_wait: Arc::default(),
-        })
+        });
+        list::add(&new);
+        new
     }
 
     fn peer(&self) -> Option<Arc<UnixSocket>> {
@@ -307,6 +313,10 @@ impl Socket for UnixSocket {
         Ok(0)
     }
 
+    fn opened(&self, ino: u64) {
+        self.ino.store(ino, Ordering::Relaxed);
+    }
+
     fn close(&self) {
         self.shut_down_for_good(false);
         flight::collect();
@@ -317,5 +327,6 @@ impl Drop for UnixSocket {
     fn drop(&mut self) {
         // A socket that never got a file (a failed accept) still holds its peer.
         self.shut_down_for_good(true);
+        list::remove(self);
     }
 }

@@ -61,7 +61,7 @@ pub fn wait_many(words: &[(u64, bool, u32)], deadline_ns: Option<u64>, bits: u32
         if me.interrupted(Interrupt::Signal) {
             break Err(Errno::EINTR);
         }
-        if !me.parker.park(deadline_ns) {
+        if !me.park(deadline_ns) {
             break Err(Errno::ETIMEDOUT);
         }
     };

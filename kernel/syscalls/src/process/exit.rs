@@ -113,6 +113,7 @@ pub fn close_all(files: Arc<FdTable>) {
 
 /// Adds the calling thread's times to its process.
 pub fn account(me: &Thread) {
+    me.process.io.add(&me.io);
     if let Some(s) = host::cpu::scheduler() {
         let resident = me.process.mm.lock().as_ref().map_or(0, |mm| mm.space.lock().table.resident());
         let mut u = me.process.usage.lock();

@@ -127,9 +127,13 @@ pub fn clone3(a: &Args) -> Result<i64> {
     if flags & (flag::THREAD | flag::PARENT) != 0 && exit_signal != 0 {
         return Err(Errno::EINVAL);
     }
+    // Both would write to the same place.
+    if flags & flag::PIDFD != 0 && flags & flag::PARENT_SETTID != 0 && word(1) == word(3) {
+        return Err(Errno::EINVAL);
+    }
     let set_tid = set_tid(word(8), word(9))?;
     if stack != 0 && !layout::user_range_ok(stack, stack_size) {
-        return Err(Errno::EFAULT);
+        return Err(Errno::EINVAL);
     }
     clone_(Request {
         flags,
@@ -174,8 +178,7 @@ fn check(r: &Request) -> Result<()> {
         || (f & THREAD != 0 && f & SIGHAND == 0)
         || (f & CLEAR_SIGHAND != 0 && f & SIGHAND != 0)
         || (f & NEWNS != 0 && f & FS != 0)
-        || (f & PIDFD != 0 && f & (DETACHED | THREAD) != 0)
-        || r.exit_signal > 64;
+        || (f & PIDFD != 0 && f & (DETACHED | THREAD) != 0);
     if bad {
         return Err(Errno::EINVAL);
     }
@@ -264,7 +267,6 @@ fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
             exit_signal: if r.flags & PARENT != 0 { parent.exit_signal.load(Ordering::Relaxed) } else { r.exit_signal },
             spawn_id: 0,
             origin: parent.origin,
-            nice: parent.nice.load(Ordering::Relaxed),
             pid: r.set_tid,
         })
         .map_err(no_pid)?;
@@ -273,7 +275,7 @@ fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
             p.timers.lock().limit_cpu(cpu, &p);
         }
         p.dumpable.store(parent.dumpable.load(Ordering::Relaxed), Ordering::Relaxed);
-        p.oom_score_adj.store(parent.oom_score_adj.load(Ordering::Relaxed), Ordering::Relaxed);
+        p.marks.inherit(&parent.marks);
         (p.pid, p)
     };
     let child = Arc::new(Thread::new(tid, process, slot, me.cred(), files, fs, comm, mask));
@@ -282,6 +284,8 @@ fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
     }
     child.affinity.store(me.affinity.load(Ordering::Relaxed), Ordering::Relaxed);
     child.ioprio.store(me.ioprio.load(Ordering::Relaxed), Ordering::Relaxed);
+    child.nice.store(me.nice.load(Ordering::Relaxed), Ordering::Relaxed);
+    child.inherit_timer_slack(me);
     let policy = me.policy.load(Ordering::Relaxed);
     // SCHED_RESET_ON_FORK takes back only what needs privilege, which nobody gets here; the flag itself is not inherited.
     child.policy.store(policy & !crate::sched::RESET_ON_FORK, Ordering::Relaxed);
@@ -312,7 +316,8 @@ fn start(me: &Thread, r: &Request, child: Arc<Thread>, vfork: bool) -> Result<i6
     use flag::*;
     let (slot, tid) = (child.slot(), child.tid());
     if r.flags & PARENT_SETTID != 0 {
-        UserPtr::<u32>::new(r.parent_tid).write(tid).or_else(|e| abandon(&child, slot, e))?;
+        // As with the child's words, nobody hears that there is no such place (`kernel_clone`).
+        let _ = UserPtr::<u32>::new(r.parent_tid).write(tid);
     }
     let fd = if r.flags & PIDFD != 0 {
         let fd = pidfd(child.process.clone()).or_else(|e| abandon(&child, slot, e))?;

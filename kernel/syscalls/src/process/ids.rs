@@ -32,7 +32,7 @@ pub fn set_tid_address(a: &Args) -> Result<i64> {
     Ok(i64::from(current().tid()))
 }
 
-/// The process with this pid; 0 is the caller's.
+/// The process with this pid, which may be that of any of its threads; 0 is the caller's.
 ///
 /// # Errors
 /// `ESRCH`, `EINVAL` for a negative number.
@@ -40,7 +40,10 @@ pub fn by_pid(pid: i32) -> Result<Arc<Process>> {
     match pid {
         0 => Ok(current().process.clone()),
         p if p < 0 => Err(Errno::ESRCH),
-        p => TREE.lock().process(p as u32).ok_or(Errno::ESRCH),
+        p => {
+            let tree = TREE.lock();
+            tree.process(p as u32).or_else(|| tree.thread(p as u32).map(|t| t.process.clone())).ok_or(Errno::ESRCH)
+        }
     }
 }
 
@@ -66,7 +69,12 @@ pub fn setpgid(a: &Args) -> Result<i64> {
     let target = match pid {
         0 => me.clone(),
         p if p < 0 => return Err(Errno::ESRCH),
-        p => tree.process(p as u32).ok_or(Errno::ESRCH)?,
+        p => match tree.process(p as u32) {
+            Some(p) => p,
+            // A thread that is not a leader.
+            None if tree.thread(p as u32).is_some() => return Err(Errno::EINVAL),
+            None => return Err(Errno::ESRCH),
+        },
     };
     let own = Arc::ptr_eq(&target, me);
     if !own {

@@ -51,6 +51,10 @@ pub fn pidfd_send_signal(a: &Args) -> Result<i64> {
         return Err(Errno::EINVAL);
     }
     let file = current().files().get(a.fd(0))?;
+    // A descriptor that only names a place names no process.
+    if file.flags() & oflag::PATH != 0 {
+        return Err(Errno::EBADF);
+    }
     let p = match file.inode().and_then(|i| i.names_process()) {
         Some(pid) => TREE.lock().process(pid).ok_or(Errno::ESRCH)?,
         None => process_of(&file)?,

@@ -117,7 +117,6 @@ fn process() -> Arc<Process> {
         exit_signal: 0,
         spawn_id: 0,
         origin: 0,
-        nice: 0,
     })
     .unwrap();
     assert_eq!(p.pid, 1);
