@@ -23,25 +23,25 @@ static const char *write_at(volatile char *p) { return sigsetjmp(env, 1) ? "SEGV
 
 static void plain(void) {
     printf("-- plain\n");
-    char *m = map(32 * MIB, MAP_PRIVATE);
-    memset(m, 1, 32 * MIB), memset(data, 2, sizeof data);
+    char *m = map(10 * MIB, MAP_PRIVATE);
+    memset(m, 1, 10 * MIB), memset(data, 2, sizeof data);
     // Each sees its own writes only.
     int p[2];
     CHECK(pipe(p) == 0);
     pid_t c = fork();
     if (!c) {
-        CHECK(sum(m, 32 * MIB) == 32 * MIB / PAGE && sum(data, sizeof data) == 2 * sizeof data / PAGE);
-        for (size_t i = 0; i < 32 * MIB; i += 2 * PAGE) m[i] = 3;
+        CHECK(sum(m, 10 * MIB) == 10 * MIB / PAGE && sum(data, sizeof data) == 2 * sizeof data / PAGE);
+        for (size_t i = 0; i < 10 * MIB; i += 2 * PAGE) m[i] = 3;
         char b;
         CHECK(read(p[0], &b, 1) == 1);
-        printf("child: %zu %zu\n", sum(m, 32 * MIB), sum(data, sizeof data));
+        printf("child: %zu %zu\n", sum(m, 10 * MIB), sum(data, sizeof data));
         _exit(failures);
     }
-    for (size_t i = 0; i < 32 * MIB; i += 3 * PAGE) m[i] = 5;
+    for (size_t i = 0; i < 10 * MIB; i += 3 * PAGE) m[i] = 5;
     data[0] = 9;
     CHECK(write(p[1], "", 1) == 1);
     say_status("child", wait_for(c));
-    printf("parent: %zu %zu\n", sum(m, 32 * MIB), sum(data, sizeof data));
+    printf("parent: %zu %zu\n", sum(m, 10 * MIB), sum(data, sizeof data));
     // Generations, the older ones gone.
     for (int i = 0; i < 5; i++) {
         m[i * MIB] = 40 + i;
@@ -67,7 +67,7 @@ static void plain(void) {
     }));
     close(p[1]);
     SHOW(read(p[0], data, 1));
-    munmap(m, 32 * MIB);
+    munmap(m, 10 * MIB);
 }
 
 static void by_the_kernel(void) {
@@ -171,28 +171,28 @@ static void changes(void) {
 
 static char *team;
 static void *write_some(void *arg) {
-    for (size_t i = 0; i < 32 * MIB; i += PAGE) team[i + (long)arg]++;
+    for (size_t i = 0; i < 8 * MIB; i += PAGE) team[i + (long)arg]++;
     return NULL;
 }
 
 static void threads(void) {
     printf("-- threads\n");
-    team = map(32 * MIB, MAP_PRIVATE);
-    memset(team, 1, 32 * MIB);
+    team = map(8 * MIB, MAP_PRIVATE);
+    memset(team, 1, 8 * MIB);
     pthread_t t[3];
     // They write while the fork goes on, and after it.
     for (long i = 0; i < 3; i++) CHECK(pthread_create(t + i, NULL, write_some, (void *)i) == 0);
-    pid_t c[8];
-    for (int i = 0; i < 8; i++)
+    pid_t c[4];
+    for (int i = 0; i < 4; i++)
         if (!(c[i] = fork())) {
             write_some((void *)5);
-            for (size_t k = 0; k < 32 * MIB; k += PAGE) CHECK(team[k + 5] == 2 && team[k] >= 1 && team[k] <= 2);
+            for (size_t k = 0; k < 8 * MIB; k += PAGE) CHECK(team[k + 5] == 2 && team[k] >= 1 && team[k] <= 2);
             _exit(failures);
         }
     for (int i = 0; i < 3; i++) pthread_join(t[i], NULL);
-    for (int i = 0; i < 8; i++) say_status("child", wait_for(c[i]));
-    for (size_t k = 0; k < 32 * MIB; k += PAGE) CHECK(!memcmp(team + k, "\2\2\2\1\1\1", 6));
-    munmap(team, 32 * MIB);
+    for (int i = 0; i < 4; i++) say_status("child", wait_for(c[i]));
+    for (size_t k = 0; k < 8 * MIB; k += PAGE) CHECK(!memcmp(team + k, "\2\2\2\1\1\1", 6));
+    munmap(team, 8 * MIB);
 }
 
 static void many(void) {
@@ -201,9 +201,9 @@ static void many(void) {
     sysinfo(&i);
     // All of them together would be more than there is, if each had its own.
     size_t n = i.totalram / 40;
-    if (n > 32 * MIB) n = 32 * MIB;
+    n = (n > 32 * MIB ? 32 * MIB : n) & -PAGE;
     char *m = map(n, MAP_PRIVATE);
-    memset(m, 1, n);
+    memset(m, 1, MIB);
     int p[2], c[60];
     CHECK(pipe(p) == 0);
     for (size_t k = 0; k < COUNT(c); k++) {
@@ -220,7 +220,7 @@ static void many(void) {
     int good = 0;
     for (size_t k = 0; k < COUNT(c); k++) good += wait_for(c[k]) == 0;
     SHOW(good);
-    memset(m, 3, n);
+    memset(m, 3, MIB);
 }
 
 static void tests(void) {

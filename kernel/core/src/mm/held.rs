@@ -1,7 +1,7 @@
 //! Memory that forked processes have in common, where there is too little to count all of it twice.
 //!
-//! As a rule a fork counts the child's copy in full, which costs nothing later. Once half of what may be committed is, it counts
-//! nothing: parent and child find their private memory write-protected on the host, and count a piece of it when they first write
+//! As a rule a fork counts the child's copy in full, which costs nothing later. Once half of what may be committed is, and the copy
+//! would be a good part of the rest, it counts nothing: parent and child find their private memory write-protected on the host, and count a piece of it when they first write
 //! there ([`Space::open_chunk`]). What the parent had counted goes to a [`Held`] that both have, because the pages live as long
 //! as one of the two has them, whatever the other does with its own mappings.
 //!
@@ -49,8 +49,9 @@ pub(super) struct Shares {
     pub protected: bool,
 }
 
-/// Less than this is not worth the faults.
+/// Less than this is not worth the faults, nor is less than this part of what is left.
 const SMALL: u64 = 1 << 20;
+const PART: u64 = 16;
 
 impl Area {
     /// The areas that start at `starts` are counted by a [`Held`] from now on.
@@ -117,7 +118,8 @@ impl Space {
         let scarce = |s: &Space| {
             let (now, most) = commitment();
             let own = s.areas.charged();
-            own >= SMALL && now.saturating_add(own) > most / 2
+            let left = most.saturating_sub(now);
+            own >= SMALL.max(left / PART) && now.saturating_add(own) > most / 2
         };
         if !scarce(self) {
             return false;
@@ -168,8 +170,18 @@ impl Space {
             super::check_commit(end - start, Some(&mut self.areas))?;
         }
         if !spaces::mmu().pages_are_frames() {
-            for (from, to) in self.areas.present(start, end) {
-                mem::mprotect(from, to - from, prot)?;
+            let parts = self.areas.present(start, end);
+            let opened = parts.iter().try_for_each(|(from, to)| mem::mprotect(*from, to - from, prot));
+            if let Err(e) = opened {
+                // The host has no more areas. What can be written must be counted, so none of it can.
+                for (from, to) in parts {
+                    let _ = mem::mprotect(
+                        from,
+                        to - from,
+                        if flags & flag::LAZY != 0 { 0 } else { prot & !flag::PROT_WRITE },
+                    );
+                }
+                return Err(e);
             }
         }
         self.areas.open(start, end);
