@@ -35,10 +35,14 @@ pub fn mprotect(a: &Args) -> Result<i64> {
     if prot & !(flag::PROT_MASK | GROWSDOWN | GROWSUP | 8) != 0 || prot & (GROWSDOWN | GROWSUP) == GROWSDOWN | GROWSUP {
         return Err(Errno::EINVAL);
     }
-    if prot & (GROWSDOWN | GROWSUP) != 0 && (prot & GROWSUP != 0 || !mm()?.grows_down(a.u64(0))) {
-        return Err(Errno::EINVAL);
+    let (mut addr, mut len) = (a.u64(0), a.u64(1));
+    if prot & (GROWSDOWN | GROWSUP) != 0 && len != 0 {
+        // From the area's beginning on: what ld.so does for objects that want an executable stack.
+        let start = if prot & GROWSUP == 0 { mm()?.grows_down_to(addr) } else { None };
+        let start = start.filter(|_| addr.is_multiple_of(abi::layout::PAGE)).ok_or(Errno::EINVAL)?;
+        (addr, len) = (start, len.checked_add(addr - start).ok_or(Errno::ENOMEM)?);
     }
-    mm()?.mprotect(a.u64(0), a.u64(1), prot).map(|()| 0)
+    mm()?.mprotect(addr, len, prot).map(|()| 0)
 }
 
 /// brk(2).

@@ -29,12 +29,15 @@ ETC_FILES = (
     "networks", "host.conf", "gai.conf", "os-release", "debian_version", "debian_release", "redhat-release",
     "alpine-release", "lsb-release", "profile", "bash.bashrc", "bashrc", "inputrc", "mime.types", "shells",
     "login.defs", "locale.conf", "locale.alias", "magic", "magic.mime", "manpath.config", "environment",
-    "issue", "papersize", "ssl/openssl.cnf", "pki/tls/openssl.cnf",
+    "issue", "papersize", "octave.conf", "nanorc", "screenrc", "tmux.conf", "ksh.kshrc", "mailcap", "ssl/openssl.cnf", "pki/tls/openssl.cnf",
 )  # fmt: skip
 #: Shown read-only under a writable layer when they are there. Never /etc/ssl/private and its like.
 ETC_DIRECTORIES = (
     "alternatives", "ld.so.conf.d", "ssl/certs", "ca-certificates", "pki/tls/certs", "pki/ca-trust/extracted",
     "perl", "terminfo", "fonts", "profile.d", "bash_completion.d", "skel", "povray", "mono", "groff",
+    "R", "texmf", "vim", "emacs", "php", "chromium.d", "dictionaries-common", "gtk-2.0", "gtk-3.0", "X11", "xdg", "gdb",
+    "zsh", "fish", "erlang", "octave", "mercurial", "subversion", "sgml", "xml", "alsa", "OpenCL", "dconf", "dbus-1",
+    "guile", "sane.d", "systemd/user",
 )  # fmt: skip
 ETC_PREFIXES = ("python", "java", "ImageMagick")
 

@@ -233,10 +233,14 @@ impl Mm {
         self.space.lock().exe.clone()
     }
 
-    /// The area at `addr` grows downwards.
+    /// Where the area at `addr` begins, if it is one that grows downwards, or the stack (which is mapped to its limit here).
     #[must_use]
-    pub fn grows_down(&self, addr: u64) -> bool {
-        self.space.lock().areas.find(addr).is_some_and(|(_, v)| v.flags & flag::GROWSDOWN != 0)
+    pub fn grows_down_to(&self, addr: u64) -> Option<u64> {
+        let s = self.space.lock();
+        let grows = |(start, v): &(u64, &Vma)| {
+            v.flags & flag::GROWSDOWN != 0 || (*start <= s.image.stack_start && s.image.stack_start < v.end)
+        };
+        s.areas.find(addr).filter(grows).map(|(start, _)| start)
     }
 
     /// Bytes of address space in use.
