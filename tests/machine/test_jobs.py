@@ -11,6 +11,7 @@ import pytest
 from jobs import Terminal
 
 LODGER = f"{sys.executable} -m lodger run --guard none"
+OTHERS = [f"{sys.executable} -m lodger {verb} --guard none --" for verb in ("profile", "trace --host -o /dev/null")]
 
 
 @pytest.fixture
@@ -45,7 +46,9 @@ def states(terminal):
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize("how", ["", f"{LODGER} -t --", f"{LODGER} -T --"], ids=["host", "tty", "no-tty"])
+@pytest.mark.parametrize(
+    "how", ["", f"{LODGER} -t --", f"{LODGER} -T --", *OTHERS], ids=["host", "tty", "no-tty", "profile", "trace-host"]
+)
 def test_a_reader(shell, how):
     terminal = shell(how)
     terminal.type(b"$P cat\n")

@@ -8,7 +8,7 @@ import time
 from lodger.errors import GuestPanic
 from lodger.host import signals as signal
 from lodger.host import terminal
-from lodger.machine.job import ASK_READ, ASK_STOP, HELD, OPEN, REFUSED
+from lodger.machine.job import ASK_READ, ASK_STOP, HELD, OPEN, REFUSED, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from lodger.host.terminal import RawTerminal
     from lodger.machine.job import Job
+    from lodger.machine.stdio import Stream
+    from lodger.machine.vm import VM
 
 #: Host signals handed on: (signal, scope). A terminal would send the first two to a whole group.
 FORWARDED = (
@@ -162,3 +164,19 @@ class Attendance:
                 "the command was killed for its time, but the guest kernel does not end it within 10 seconds: "
                 "a bug of Lodger's, which the VM does not survive"
             ) from None
+
+
+def stops(inbox: Inbox) -> bool:
+    """Whether a shell of this terminal stops and continues us. Without one a guest could stop a script for good, time
+    limit and all.
+    """
+    return terminal.controls(0) and inbox.watches(signal.SIGTSTP)
+
+
+def run_to_end(vm: VM, argv: list[str], stdout: Stream = None) -> Job:
+    """A command without a terminal of the guest's, as a job of our shell."""
+    held = terminal.in_background(0)
+    with Inbox() as inbox:
+        job = start(vm, argv, held=held, stops=stops(inbox), stdout=stdout)
+        Attendance(job, inbox, None, tty=False, held=held).until_end(None)
+    return job

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
+from lodger.cli.job import run_to_end
 from lodger.cli.options import HELP, Option, parse
 from lodger.cli.run import OPTIONS as RUN_OPTIONS
 from lodger.cli.run import settings
@@ -76,11 +77,11 @@ def run_profiled(
     from lodger.profile import costs
 
     before = vm.stats()
-    stdout: Any = DEVNULL if quiet else sys.stderr if to_stderr else None
-    null = DEVNULL if quiet else None
     start = time.perf_counter_ns()
-    process = vm.popen(argv, stdin=null, stdout=stdout, stderr=null, cwd=cwd)
-    status = process.wait()
+    if quiet:
+        status = vm.popen(argv, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, cwd=cwd).wait()
+    else:
+        status = run_to_end(vm, argv, sys.stderr if to_stderr else None).wait()
     total = time.perf_counter_ns() - start
     after = vm.stats()
     layers = (str(vm.layers["monitor"]), str(vm.layers["guard"]), str(vm.layers["spaces"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from lodger.cli.job import Attendance, Inbox
+from lodger.cli.job import Attendance, Inbox, stops
 from lodger.cli.options import HELP, Option, listing, parse
 from lodger.cli.say import say
 from lodger.config.parse import seconds, volume_spec
@@ -147,9 +147,7 @@ def _command(vm: VM, argv: list[str], tty: bool, limit: float | None, stats: Any
             raw.__enter__()
         try:
             size = terminal.size(1) if tty else (24, 80)
-            # Not without a terminal: a guest could then stop a script for good, time limit and all.
-            stops = terminal.controls(0) and inbox.watches(signal.SIGTSTP)
-            process = job.start(vm, argv, pty=tty, size=size, held=held, stops=stops)
+            process = job.start(vm, argv, pty=tty, size=size, held=held, stops=stops(inbox))
             if tty and os.isatty(1):
                 inbox.watch(signal.SIGWINCH)
             late = Attendance(process, inbox, raw, tty=tty, held=held).until_end(limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lodger.cli.job import run_to_end
 from lodger.cli.options import HELP, Option, listing, parse
 from lodger.cli.run import OPTIONS as RUN_OPTIONS
 from lodger.cli.run import run, settings
@@ -47,7 +48,7 @@ def trace(words: list[str]) -> int:
         raise ConfigError(f"--output {output} cannot be written: {error.strerror}") from None
     try:
         with VM(**settings(values), host_trace=fd) as vm:
-            process = vm.popen(argv, stdin=None, stdout=None, stderr=None)
+            process = run_to_end(vm, argv)
             status = process.wait()
             if process.usage is None:
                 vm.check()  # raises what ended the VM

@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lodger.machine.stdio import Stream
+
 __all__ = ["ASK_READ", "ASK_STOP", "HELD", "OPEN", "REFUSED", "Job", "said", "start"]
 
 
@@ -33,8 +35,17 @@ class Job(Process):
         self._driver.run(self._machine.terminal(self._running, state))
 
 
-def start(vm: VM, argv: Sequence[str], *, pty: bool, size: tuple[int, int], held: bool, stops: bool) -> Job:
-    """Start a command on this program's own streams. Raises as VM.popen.
+def start(
+    vm: VM,
+    argv: Sequence[str],
+    *,
+    held: bool,
+    stops: bool,
+    pty: bool = False,
+    size: tuple[int, int] = (24, 80),
+    stdout: Stream = None,
+) -> Job:
+    """Start a command on this program's own streams, but for a ``stdout`` that is given. Raises as VM.popen.
 
     With ``held`` it begins as after terminal(HELD). With ``stops`` a SIGTSTP that nobody in the guest could undo stops
     it all the same: who called this is asked then (ASK_STOP), and has to continue it.
@@ -42,7 +53,7 @@ def start(vm: VM, argv: Sequence[str], *, pty: bool, size: tuple[int, int], held
     machine, driver = vm._inner
     command = machine.command(argv, None, None, None, pty, size)
     flags = (SPAWN_HELD if held else 0) | (SPAWN_JOB if stops else 0)
-    return Job(machine, driver, driver.run(machine.start(command, None, None, None, flags=flags)))
+    return Job(machine, driver, driver.run(machine.start(command, None, stdout, None, flags=flags)))
 
 
 def said(vm: VM) -> str:
