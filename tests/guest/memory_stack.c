@@ -23,7 +23,8 @@ static void tests(void) {
     // It is a stack still, and code on it runs.
     volatile char deep[64 << 10];
     deep[0] = 1;
-    unsigned char code[16] = {0xb8, 42, 0, 0, 0, 0xc3};
+    volatile unsigned char code[16];
+    for (int i = 0; i < 6; i++) code[i] = "\xb8\x2a\0\0\0\xc3"[i];
     SHOW(((int (*)(void))code)());
     SHOW(mprotect(here, PAGE, RW | GROWSDOWN));
     stack_is();

@@ -29,7 +29,8 @@ ETC_FILES = (
     "networks", "host.conf", "gai.conf", "os-release", "debian_version", "debian_release", "redhat-release",
     "alpine-release", "lsb-release", "profile", "bash.bashrc", "bashrc", "inputrc", "mime.types", "shells",
     "login.defs", "locale.conf", "locale.alias", "magic", "magic.mime", "manpath.config", "environment",
-    "issue", "papersize", "octave.conf", "nanorc", "screenrc", "tmux.conf", "ksh.kshrc", "mailcap", "ssl/openssl.cnf", "pki/tls/openssl.cnf",
+    "issue", "papersize", "octave.conf", "nanorc", "screenrc", "tmux.conf", "ksh.kshrc", "mailcap",
+    "ssl/openssl.cnf", "pki/tls/openssl.cnf",
 )  # fmt: skip
 #: Shown read-only under a writable layer when they are there. Never /etc/ssl/private and its like.
 ETC_DIRECTORIES = (
