@@ -95,6 +95,16 @@ def test_timeout(shared):
     assert b"sleep" not in shared.run(["ps", "-e"]).stdout
 
 
+def test_nobody_is_self_yet(shared):
+    """Before a command runs, the guest kernel looks for its program and its directory: /proc/self is nobody's."""
+    for path in ("/proc/self", "/proc/self/fd", "/proc/thread-self", "/dev/fd"):
+        with pytest.raises(lodger.SpawnError, match="not found in the machine"):
+            shared.run(["true"], cwd=path)
+    with pytest.raises(lodger.SpawnError, match="not found in the machine"):
+        shared.run(["/proc/self/exe"])
+    assert shared.run(["pwd"], cwd="/proc").stdout == b"/proc\n"
+
+
 def test_spawn_errors(shared):
     for argv, number in ((["no-such"], 2), (["/etc/passwd"], 13), (["/usr"], 13)):
         with pytest.raises(lodger.SpawnError) as caught:

@@ -63,6 +63,7 @@ def test_a_volume_that_cannot_be_mounted_is_named(cli, tmp_path):
         ("", "/data/file", "is a file, or leads through one"),
         ("", "/etc/passwd/x", f"{inner}:/etc/passwd/x .*is a file, or leads through one"),
         ("", "/proc/x", f"{inner}:/proc/x .*take no more"),
+        ("", "/proc/self/x", f"{inner}:/proc/self/x .*take no more"),
     ):
         done = cli("run", "--guard", "none", "-v", f"{outer}:/data{mode}", "-v", f"{inner}:{target}", "true", text=True)
         assert done.returncode == 125 and re.search(words, done.stderr), done

@@ -94,11 +94,12 @@ def test_one_that_only_polls_is_found_in_the_foreground(shell, how):
     terminal.again_and_again(b"line\n", b"got line\r\n")
 
 
-@pytest.mark.parametrize("how", ["", f"{LODGER} -t --"], ids=["host", "tty"])
-def test_a_program_that_stops_itself(shell, how):
-    """As an editor does on Ctrl-Z."""
+@pytest.mark.parametrize("how", ["", f"{LODGER} -t --", f"{LODGER} -T --"], ids=["host", "tty", "no-tty"])
+@pytest.mark.parametrize("itself", ["-TSTP 0", "-TSTP $$", "-STOP $$"])
+def test_a_program_that_stops_itself(shell, how, itself):
+    """As an editor does on Ctrl-Z, top(1) by SIGSTOP."""
     terminal = shell(how)
-    terminal.type(b"$P sh -c 'echo be''fore; kill -TSTP 0; echo af''ter'\n")
+    terminal.type(b"$P sh -c 'echo be''fore; kill " + itself.encode() + b"; echo af''ter'\n")
     terminal.until(b"before\r\n")
     terminal.until(b"READY> ")
     terminal.type(b"fg\n")

@@ -49,9 +49,19 @@ def test_an_unknown_user_is_said(vm, cli):
     with pytest.raises(lodger.SpawnError, match=r"cannot be looked up.*give a number"):
         vm.run(["true"], user="nobody")
     assert vm.sh("echo $HOME").stdout == b"/root\n"
-    vm.sh("rm /etc/passwd; ln -s passwd /etc/passwd", check=True)
-    with pytest.raises(lodger.SpawnError, match="cannot be looked up"):
-        vm.run(["true"], user="nobody")
+    # A link to nowhere; to what depends on who looks; to what has no end.
+    for target in ("passwd", "/proc/self/status", "/dev/stdin", "/proc/thread-self/comm", "/dev/zero", "/etc"):
+        vm.sh(f"rm /etc/passwd; ln -s {target} /etc/passwd", check=True)
+        with pytest.raises(lodger.SpawnError, match="cannot be looked up"):
+            vm.run(["true"], user="nobody")
+
+
+def test_more_groups_than_one_can_be_in(vm):
+    # The last nine are there twice.
+    vm.sh("for last in 100000 9; do seq -f 'g:x:%.0f:nobody' 1 $last; done >/etc/group", check=True)
+    numbers = vm.run(["id", "-G"], user="nobody", text=True).stdout.split()
+    # Its own, 65534, is one of the first 65535.
+    assert len(numbers) == 65535 == len(set(numbers))
 
 
 def test_a_root_of_ones_own(kernel, tmp_path):

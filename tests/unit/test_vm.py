@@ -12,7 +12,7 @@ import time
 import pytest
 
 import lodger
-from lodger.machine import core
+from lodger.machine import core, job
 
 
 @pytest.fixture
@@ -186,6 +186,21 @@ def test_panic_while_running(vm):
 def test_death_while_running(vm):
     assert vm.run(["die"]).fault == "killed"
     with pytest.raises(lodger.VMClosed, match="signal 9"):
+        vm.run(["true"])
+
+
+def test_a_command_asks(vm):
+    """Nobody is bound to listen, not even after its end."""
+    assert vm.run(["asks", "0 1 1 0"]).returncode == 0
+    command = job.start(vm, ["asks", "0 1 0"], pty=False, size=(24, 80), held=True, stops=True)
+    while command.poll() is None:
+        command.wait_or([])
+    assert command.asked() == {job.ASK_READ, job.ASK_STOP} and command.asked() == set()
+    command.terminal(job.OPEN)  # to one that has ended: nothing
+    assert vm.run(["true"]).returncode == 0
+    # A hostile guest kernel could ask for four thousand million things otherwise, all of them kept.
+    assert vm.run(["asks", "7"]).fault == "killed"
+    with pytest.raises(lodger.ProtocolError, match="unknown: 7"):
         vm.run(["true"])
 
 

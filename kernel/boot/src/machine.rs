@@ -99,7 +99,7 @@ impl Vm {
         if let Err(e) = core_::task::init_process() {
             panic!("boot: process 1: {e}");
         }
-        core_::task::on_unstopped(&(spawn::unstopped as fn(&Process, &dyn Fn())));
+        core_::task::set_outside(&spawn::SHELL);
         core_::task::on_exited(&(exited as fn(&Process, Exit, &Usage)));
         syscalls::misc::set_machine(&self.boot.hostname, self.boot.cpus);
         wiring::system(&self.boot);
@@ -258,6 +258,9 @@ impl Machine for Vm {
         }
         let root = spawn::find(id);
         let info = SigInfo::user(signo, code::USER, 0, 0, 0);
+        if signo == sig::STOP {
+            spawn::stopping(id);
+        }
         match scope {
             0 => {
                 let p = root.ok_or(Errno::ESRCH)?;

@@ -15,7 +15,7 @@ use core_::exec::Program;
 use core_::fd::FdTable;
 use core_::file::{File, oflag};
 use core_::signal::{Action, SigHand, SigSet, sig};
-use core_::task::{Cred, Process, TREE, Template, Thread, default_rlimits, new_process, rlimit};
+use core_::task::{Cred, Outside, Process, TREE, Template, Thread, default_rlimits, new_process, rlimit};
 use core_::vfs::{self, FsContext, Walk};
 use core_::{Errno, Mutex};
 use syscalls::process::seat;
@@ -77,13 +77,23 @@ pub fn terminal(id: u32, state: u32) -> Result<(), Errno> {
     Ok(())
 }
 
-/// SIGTSTP for a process that nobody in the guest could continue: the VMM's shell can, where there is one.
-pub fn unstopped(p: &Process, stop: &dyn Fn()) {
-    let gate = COMMANDS.lock().get(&(p.origin as u32)).map(|c| c.gate.clone());
-    if let Some(g) = gate.filter(|g| g.job) {
-        // In this order: the VMM may continue it at once.
-        stop();
+/// The VMM's shell, where a command is its job.
+pub static SHELL: Outside = Outside { continues: |p| gate_of(p).is_some_and(|g| g.job), stopped };
+
+fn gate_of(p: &Process) -> Option<Arc<Gate>> {
+    COMMANDS.lock().get(&(p.origin as u32)).map(|c| c.gate.clone())
+}
+
+fn stopped(p: &Process) {
+    if let Some(g) = gate_of(p).filter(|g| g.job) {
         g.ask(wire::ASK_STOP);
+    }
+}
+
+/// The VMM stops the command: it need not be told.
+pub fn stopping(id: u32) {
+    if let Some(c) = COMMANDS.lock().get(&id) {
+        c.gate.mute(wire::ASK_STOP);
     }
 }
 

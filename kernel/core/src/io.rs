@@ -10,6 +10,9 @@ pub const MAX_PIECES: usize = 1024;
 /// The most bytes of one transfer (Linux's MAX_RW_COUNT).
 pub const MAX_COUNT: u64 = 0x7fff_f000;
 
+/// What is copied whole or not at all where kernel memory is one of the sides: a page.
+pub const STEP: usize = 4096;
+
 enum Pieces<'a> {
     One(IoVec),
     Many(Vec<IoVec>),
@@ -147,10 +150,11 @@ impl<'a> IoBuf<'a> {
         self.done += n.min(self.left());
     }
 
-    /// Copies `src` (at most what is left) to the destination; returns how much was copied.
+    /// Copies `src` (at most what is left) to the destination; returns how much was copied: all, or where a fault ended it
+    /// whole steps of [`STEP`].
     ///
     /// # Errors
-    /// `EFAULT` where not even one byte could be copied.
+    /// `EFAULT` where not even one step could be copied.
     pub fn put(&mut self, src: &[u8]) -> Result<usize> {
         let n = src.len().min(self.left());
         if let Pieces::Out(buf) = &mut self.pieces {
@@ -158,13 +162,14 @@ impl<'a> IoBuf<'a> {
             self.done += n;
             return Ok(n);
         }
-        self.each(n, |at, pos, len| host::user::copy_out(at, &src[pos..pos + len]))
+        let r = self.each(n, |at, pos, len| host::user::copy_out(at, &src[pos..pos + len]));
+        self.in_steps(r, n)
     }
 
-    /// Fills `dst` (at most what is left) from the source; returns how much was copied.
+    /// Fills `dst` (at most what is left) from the source; returns how much was copied, as [`IoBuf::put`] does.
     ///
     /// # Errors
-    /// `EFAULT` where not even one byte could be copied.
+    /// `EFAULT` where not even one step could be copied.
     pub fn take(&mut self, dst: &mut [u8]) -> Result<usize> {
         let n = dst.len().min(self.left());
         match &self.pieces {
@@ -173,8 +178,23 @@ impl<'a> IoBuf<'a> {
                 self.done += n;
                 Ok(n)
             }
-            _ => self.each(n, |at, pos, len| host::user::copy_in(&mut dst[pos..pos + len], at)),
+            _ => {
+                let r = self.each(n, |at, pos, len| host::user::copy_in(&mut dst[pos..pos + len], at));
+                self.in_steps(r, n)
+            }
         }
+    }
+
+    /// Of a copy of `n` bytes that came as far as `r`, what counts. What is in kernel memory goes page by page in Linux: a
+    /// page, a record, a number that only in part reached its place has not been transferred.
+    fn in_steps(&mut self, r: Result<usize>, n: usize) -> Result<usize> {
+        let some = r?;
+        if some == n {
+            return Ok(n);
+        }
+        let whole = some / STEP * STEP;
+        self.done -= some - whole;
+        if whole == 0 { Err(Errno::EFAULT) } else { Ok(whole) }
     }
 
     /// Writes `n` zero bytes (at most what is left) to the destination.

@@ -89,9 +89,12 @@ fn default(me: &'static Thread, info: &SigInfo) {
             // A group that nobody could continue is not stopped by the terminal (POSIX "orphaned process group").
             let terminal = signo != sig::STOP;
             if terminal && core_::task::TREE.lock().orphaned_group(me.process.pgid()) {
-                if signo == sig::TSTP {
-                    core_::task::unstopped(&me.process, &|| stop(me, signo));
+                // Somebody outside of the guest may: a shell of the host's.
+                if signo != sig::TSTP || !core_::task::outside(|o| (o.continues)(&me.process)) {
+                    return;
                 }
+                stop(me, signo);
+                core_::task::outside(|o| (o.stopped)(&me.process));
                 return;
             }
             stop(me, signo);
@@ -144,6 +147,10 @@ fn stop(me: &Thread, signo: u32) {
         signal::wake_for_work(t);
     }
     notify(p, signal::code::CLD_STOPPED, signo);
+    // Its parent is process 1, which continues nobody.
+    if p.spawn_id.load(Ordering::Relaxed) != 0 {
+        core_::task::outside(|o| (o.stopped)(p));
+    }
 }
 
 fn wait_stopped(me: &Thread) {

@@ -24,12 +24,18 @@ global_asm!(
     "je 5f",
     "cmp rcx, 8",
     "jb 4f",
+    ".global lodger_user_copy_words",
+    "lodger_user_copy_words:",
     "mov rax, [rsi]",
     "mov [rdi], rax",
+    ".global lodger_user_copy_words_end",
+    "lodger_user_copy_words_end:",
     "add rsi, 8",
     "add rdi, 8",
     "sub rcx, 8",
     "jmp 3b",
+    ".global lodger_user_copy_bytes",
+    "lodger_user_copy_bytes:",
     "4: mov al, [rsi]",
     "mov [rdi], al",
     "inc rsi",
@@ -89,6 +95,9 @@ unsafe extern "C" {
     fn lodger_user_zero(dst: u64, n: u64) -> u64;
     fn lodger_user_load32(addr: u64) -> Pair;
     fn lodger_user_cmpxchg32(addr: u64, expected: u32, new: u32) -> Pair;
+    static lodger_user_copy_words: u8;
+    static lodger_user_copy_words_end: u8;
+    static lodger_user_copy_bytes: u8;
     static lodger_user_access_start: u8;
     static lodger_user_access_end: u8;
     static lodger_user_access_fault: u8;
@@ -97,6 +106,11 @@ unsafe extern "C" {
 /// Where to go on after a fault at `rip`, if `rip` is in one of this module's functions.
 #[must_use]
 pub fn fixup(rip: u64) -> Option<u64> {
+    // Eight bytes of which the first may be accessible: those are copied one by one, as far as they go.
+    let words = (&raw const lodger_user_copy_words) as u64..(&raw const lodger_user_copy_words_end) as u64;
+    if words.contains(&rip) {
+        return Some((&raw const lodger_user_copy_bytes) as u64);
+    }
     let start = (&raw const lodger_user_access_start) as u64;
     let end = (&raw const lodger_user_access_end) as u64;
     (start..end).contains(&rip).then_some((&raw const lodger_user_access_fault) as u64)
@@ -163,8 +177,8 @@ fn faulting(n: u64, addr: u64, write: bool, mut copy: impl FnMut(u64) -> u64) ->
         let now = n - left;
         tries = if now > done { 0 } else { tries + 1 };
         done = now;
-        // The access that failed is at most 8 bytes wide.
-        if tries > TRIES || !fault_in(addr + done, left.min(8), write) {
+        // The access that failed is one byte wide.
+        if tries > TRIES || !fault_in(addr + done, 1, write) {
             return left;
         }
     }

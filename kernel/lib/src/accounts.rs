@@ -1,5 +1,6 @@
 //! passwd(5) and group(5): whom a name means. Lines that are none of the format are passed over, as the C library does.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 /// A line of passwd.
@@ -53,16 +54,19 @@ pub fn group(groups: &[u8], name: &[u8]) -> Option<u32> {
     })
 }
 
-/// The groups that have this user among their members, in the order of the file, each once.
+/// The groups that have this user among their members, in the order of the file, each once, as many as one can be in
+/// beside its own (NGROUPS_MAX).
 #[must_use]
 pub fn memberships(groups: &[u8], user: &[u8]) -> Vec<u32> {
-    let mut found = Vec::new();
+    const MOST: usize = 65535;
+    let (mut found, mut known) = (Vec::new(), BTreeSet::new());
     for f in lines(groups) {
         // No members at all is one empty name.
         if let [_, _, gid, members, ..] = f[..]
             && let Some(gid) = number(gid)
             && members.split(|b| *b == b',').any(|m| !m.is_empty() && m == user)
-            && !found.contains(&gid)
+            && found.len() < MOST
+            && known.insert(gid)
         {
             found.push(gid);
         }

@@ -6,9 +6,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core_::file::oflag;
 use core_::signal::{SigInfo, send_process, sig};
-use core_::task::{Cap, Cred};
+use core_::task::Cap;
 use core_::uaccess::{UserPtr, read_bytes, read_cstr, write_bytes};
-use core_::vfs::{self, Inode, Path, Perm, SetAttr, Time, kind, now, perm};
+use core_::vfs::{self, Inode, Path, SetAttr, Time, kind, now, perm};
 use core_::{Errno, Result, current};
 
 fn writable(p: &Path) -> Result<&Arc<dyn Inode>> {
@@ -75,15 +75,7 @@ fn change_owner(p: &Path, uid: u32, gid: u32) -> Result<i64> {
         }
     }
     // A new owner gets no set-ID rights with the file (chown(2)).
-    let bits = old.mode & 0o7777;
-    let mut mode = bits;
-    if inode.kind() != kind::DIR {
-        mode &= !kind::SETUID;
-        if mode & 0o010 != 0 {
-            mode &= !kind::SETGID;
-        }
-    }
-    let mode = (mode != bits).then_some(mode);
+    let mode = perm::without_set_ids(old, &cred);
     inode.setattr(&SetAttr { mode, uid, gid, ..SetAttr::default() }).map(|()| 0)
 }
 
@@ -111,9 +103,6 @@ pub fn fchownat(a: &Args) -> Result<i64> {
 type Wanted = [(Option<Time>, bool); 2];
 
 fn change_times(p: &Path, t: Wanted) -> Result<i64> {
-    if t.iter().all(|(t, _)| t.is_none()) {
-        return Ok(0);
-    }
     let inode = writable(p)?;
     let cred = current().cred();
     let both_now = t.iter().all(|(_, now)| *now);
@@ -180,6 +169,10 @@ pub fn utimensat(a: &Args) -> Result<i64> {
         };
         [one(v[0], v[1])?, one(v[2], v[3])?]
     };
+    // Nothing to set: not even the path is looked at.
+    if t.iter().all(|(t, _)| t.is_none()) {
+        return Ok(0);
+    }
     let p = if a.u64(1) == 0 { fd_path(a.fd(0))? } else { path::target_path(a.fd(0), a.u64(1), flags)? };
     change_times(&p, t)
 }
@@ -191,14 +184,6 @@ fn check_len(len: i64) -> Result<u64> {
         return Err(Errno::EFBIG);
     }
     Ok(len)
-}
-
-fn drop_set_ids(inode: &Arc<dyn Inode>, cred: &Cred) -> Result<()> {
-    let Perm { mode, .. } = inode.perm();
-    if mode & kind::SETUID != 0 && !cred.has(Cap::Fsetid) {
-        inode.setattr(&SetAttr { mode: Some(mode & 0o7777 & !kind::SETUID), ..SetAttr::default() })?;
-    }
-    Ok(())
 }
 
 pub fn truncate(a: &Args) -> Result<i64> {
@@ -215,7 +200,8 @@ pub fn truncate(a: &Args) -> Result<i64> {
     check_len(len as i64)?;
     let _writer = core_::vfs::busy::write(inode)?;
     inode.truncate(len)?;
-    drop_set_ids(inode, &cred).map(|()| 0)
+    vfs::drop_set_ids(inode);
+    Ok(0)
 }
 
 pub fn ftruncate(a: &Args) -> Result<i64> {
@@ -230,7 +216,8 @@ pub fn ftruncate(a: &Args) -> Result<i64> {
     }
     check_len(len as i64)?;
     inode.truncate(len)?;
-    drop_set_ids(inode, &current().cred()).map(|()| 0)
+    vfs::drop_set_ids(inode);
+    Ok(0)
 }
 
 pub fn fallocate(a: &Args) -> Result<i64> {
@@ -253,7 +240,9 @@ pub fn fallocate(a: &Args) -> Result<i64> {
     if a.u32(1) & 1 == 0 {
         check_len(end)?;
     }
-    inode.fallocate(a.u32(1), off as u64, len as u64).map(|()| 0)
+    inode.fallocate(a.u32(1), off as u64, len as u64)?;
+    vfs::drop_set_ids(inode);
+    Ok(0)
 }
 
 pub fn umask(a: &Args) -> Result<i64> {
@@ -286,7 +275,8 @@ pub fn sync(_: &Args) -> Result<i64> {
 }
 
 pub fn syncfs(a: &Args) -> Result<i64> {
-    file(a.fd(0)).map(|_| 0)
+    let f = file(a.fd(0))?;
+    if f.flags() & oflag::PATH != 0 { Err(Errno::EBADF) } else { Ok(0) }
 }
 
 pub fn sync_file_range(a: &Args) -> Result<i64> {
@@ -308,6 +298,14 @@ fn xattr_name(inode: &Arc<dyn Inode>, addr: u64, write: bool) -> Result<Vec<u8>>
         if !matches!(inode.kind(), kind::FILE | kind::DIR) {
             return Err(refused);
         }
+        // Who may add to a shared directory may not say something of it.
+        let p = inode.perm();
+        if write
+            && p.mode & (kind::MASK | kind::STICKY) == kind::DIR | kind::STICKY
+            && !perm::owner_or_capable(p, &cred)
+        {
+            return Err(Errno::EPERM);
+        }
         perm::check(inode, &cred, if write { perm::WRITE } else { perm::READ })?;
     } else if name.starts_with(b"trusted.") {
         if !cred.has(Cap::SysAdmin) {
@@ -320,6 +318,10 @@ fn xattr_name(inode: &Arc<dyn Inode>, addr: u64, write: bool) -> Result<Vec<u8>>
     } else {
         // POSIX ACLs (system.) are not there.
         return Err(Errno::EOPNOTSUPP);
+    }
+    // A prefix alone is no name.
+    if name.ends_with(b".") && name.iter().filter(|b| **b == b'.').count() == 1 {
+        return Err(Errno::EINVAL);
     }
     Ok(name)
 }

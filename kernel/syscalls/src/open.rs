@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core_::fd::FdTable;
 use core_::file::{File, oflag};
+use core_::task::TREE;
 use core_::uaccess::{UserPtr, read_bytes, read_cstr, read_path};
 use core_::vfs::locks::{self, Lock, Owner};
 use core_::vfs::{self, New, Resolve, kind};
@@ -20,6 +21,9 @@ const VALID: u32 = 0o37_777_777 & !0o4;
 
 fn do_open(dirfd: i32, path: u64, flags: u32, mode: u32, resolve: Resolve) -> Result<i64> {
     let path = read_path(path)?;
+    if flags & oflag::PATH == 0 {
+        vfs::check_flags(flags & VALID)?;
+    }
     // Inside a root of one's own an absolute path starts at the directory, too.
     let mut w = path::walk(dirfd, if resolve.contains(Resolve::IN_ROOT) { b"." } else { &path })?;
     if !resolve.is_empty() {
@@ -171,6 +175,18 @@ mod cmd {
     pub const GET_SEALS: u32 = 1034;
 }
 
+/// Whose signals a file's are to be: a process, a group as a negative number, or nobody's.
+fn owner_there(owner: i64) -> Result<()> {
+    let id = u32::try_from(owner.unsigned_abs()).ok().filter(|id| *id <= i32::MAX as u32).ok_or(Errno::EINVAL)?;
+    let tree = TREE.lock();
+    let there = match owner {
+        0 => true,
+        o if o < 0 => !tree.group(id).is_empty(),
+        _ => tree.process(id).is_some() || tree.thread(id).is_some(),
+    };
+    if there { Ok(()) } else { Err(Errno::ESRCH) }
+}
+
 pub fn fcntl(a: &Args) -> Result<i64> {
     let (fd, cmd, arg) = (a.fd(0), a.u32(1), a.u64(2));
     let me = current();
@@ -199,7 +215,9 @@ pub fn fcntl(a: &Args) -> Result<i64> {
         cmd::SETLK | cmd::SETLKW | cmd::OFD_SETLK | cmd::OFD_SETLKW => record_lock(&files, &f, cmd, arg),
         cmd::GETLK | cmd::OFD_GETLK => get_lock(&files, &f, cmd, arg),
         cmd::SETOWN => {
-            f.owner.store(arg as i32 as i64 as u64, core::sync::atomic::Ordering::Relaxed);
+            let owner = i64::from(arg as i32);
+            owner_there(owner)?;
+            f.owner.store(owner as u64, core::sync::atomic::Ordering::Relaxed);
             Ok(0)
         }
         cmd::GETOWN => Ok(f.owner.load(core::sync::atomic::Ordering::Relaxed) as i64),
@@ -210,6 +228,7 @@ pub fn fcntl(a: &Args) -> Result<i64> {
                 2 => -i64::from(id),
                 _ => return Err(Errno::EINVAL),
             };
+            owner_there(owner)?;
             f.owner.store(owner as u64, core::sync::atomic::Ordering::Relaxed);
             Ok(0)
         }

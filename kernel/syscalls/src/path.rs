@@ -31,9 +31,12 @@ pub fn base(dirfd: i32) -> Result<Option<Path>> {
 
 /// A walk for `path`: the descriptor is only looked at where the path is relative.
 pub fn walk(dirfd: i32, path: &[u8]) -> Result<Walk> {
+    // Said before anything about the descriptor.
+    if path.is_empty() {
+        return Err(Errno::ENOENT);
+    }
     let b = if path.first() == Some(&b'/') { None } else { base(dirfd)? };
     if let Some(p) = &b
-        && !path.is_empty()
         && !p.dentry.is_dir()
     {
         return Err(Errno::ENOTDIR);

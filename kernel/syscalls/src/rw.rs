@@ -4,7 +4,7 @@ use crate::args::Args;
 use crate::path::file;
 use alloc::sync::Arc;
 use core_::fd::InUse;
-use core_::file::File;
+use core_::file::{File, oflag};
 use core_::io::{IoBuf, MAX_COUNT, Way};
 use core_::signal::{SigInfo, send_process, sig};
 use core_::vfs::{drop_privileges_on_write, kind};
@@ -169,6 +169,11 @@ impl Side {
 
     fn write(&mut self, buf: &[u8]) -> Result<usize> {
         let mut b = IoBuf::kernel_in(buf);
+        if !self.file.ops().is_stream() {
+            let off = self.off.unwrap_or_else(|| *self.file.pos());
+            check_fsize(&self.file, &mut b, off)?;
+            drop_privileges_on_write(&self.file);
+        }
         match &mut self.off {
             Some(off) => {
                 let n = self.file.write_at(&mut b, *off)?;
@@ -261,7 +266,8 @@ pub fn sendfile(a: &Args) -> Result<i64> {
     if !from.file.readable() || !to.file.writable() {
         return Err(Errno::EBADF);
     }
-    if to.file.appending() {
+    // What comes out of a stream could not be put back (`splice_direct_to_actor`).
+    if to.file.appending() || from.file.ops().is_stream() || from.file.inode().is_some_and(|i| i.kind() == kind::DIR) {
         return Err(Errno::EINVAL);
     }
     let n = copied(copy(&mut from, &mut to, a.u64(3))?);
@@ -369,6 +375,9 @@ pub fn splice(a: &Args) -> Result<i64> {
 }
 
 pub fn vmsplice(a: &Args) -> Result<i64> {
+    if a.u32(3) & !15 != 0 {
+        return Err(Errno::EINVAL);
+    }
     let f = file(a.fd(0))?;
     if f.ops().peek(&f, 0).is_none() {
         return Err(Errno::EBADF);
@@ -388,6 +397,9 @@ pub fn readahead(a: &Args) -> Result<i64> {
 
 pub fn fadvise64(a: &Args) -> Result<i64> {
     let f = file(a.fd(0))?;
+    if f.flags() & oflag::PATH != 0 {
+        return Err(Errno::EBADF);
+    }
     if f.ops().is_stream() && f.inode().is_none() {
         return Err(Errno::ESPIPE);
     }

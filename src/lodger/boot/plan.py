@@ -172,7 +172,7 @@ def refused_mount(plan: BootPlan, ident: int, text: str) -> ConfigError | None:
             f"{what}there is no such directory in the volume {around.source}:{around.target}, which {why}: "
             f"create {inner} on the host{way}"
         )
-    if number == errno.EPERM:
+    if number == errno.EPERM or (number == errno.EEXIST and volume.target.startswith("/proc/")):
         return ConfigError(
             what + "the machine's own file systems (/proc, /sys) take no more: choose another guest path"
         )

@@ -134,21 +134,24 @@ class Attendance:
         signal.signal(number, ours)
         signal.signal(signal.SIGCONT, on_continue)
         # Where nobody could continue us, we were not stopped, and a read in the background fails.
-        self._place(REFUSED if number == signal.SIGTTIN and not continued else HELD)
-        self.job.asked()
-        self.job.send_signal(signal.SIGCONT, "tree")
+        self._place(REFUSED if number == signal.SIGTTIN and not continued else HELD, wake=True)
 
-    def _place(self, in_background: int = HELD) -> None:
-        """See whether we are in the foreground of the terminal, and let the command use it accordingly."""
+    def _place(self, in_background: int = HELD, *, wake: bool = False) -> None:
+        """See whether we are in the foreground of the terminal, and let the command use it accordingly; with ``wake``
+        it goes on.
+
+        It does so before it may ask again: a stop that it tells of then is a new one.
+        """
         self.held = terminal.in_background(0)
-        if self.held:
-            self.job.terminal(in_background)
-            return
-        if self.raw is not None:
-            self.raw.__enter__()
-        if self.tty and os.isatty(1):
-            self.job.resize(*terminal.size(1))
-        self.job.terminal(OPEN)
+        if not self.held:
+            if self.raw is not None:
+                self.raw.__enter__()
+            if self.tty and os.isatty(1):
+                self.job.resize(*terminal.size(1))
+        if wake:
+            self.job.asked()
+            self.job.send_signal(signal.SIGCONT, "tree")
+        self.job.terminal(in_background if self.held else OPEN)
 
     def _kill(self) -> None:
         self.job.kill()

@@ -184,10 +184,13 @@ class Channel:
             end.set(message)
             return
         if kind == wire.ASKS:
+            what = message.number(0)
+            if what not in (wire.ASK_READ, wire.ASK_STOP):
+                raise wire.WireError(f"ASKS for something unknown: {what}")
+            # What a command has left behind may ask when it has ended: nobody is there to decide.
             asking = self._exits.get(message.id)
-            if asking is None:
-                raise wire.WireError(f"ASKS for the unknown command {message.id}")
-            asking.asks.add(message.number(0))
+            if asking is not None:
+                asking.asks.add(what)
             return
         event = self._replies.pop(message.id, None)
         if kind == wire.ERROR:

@@ -159,6 +159,8 @@ class VM:
 
     The constructor returns when the guest kernel is ready. Raises ConfigError, HostError, BootError.
     ``volumes`` is {"host directory": "/guest/path[:ro]"}, or a list of such paths for a directory shown more than once.
+    ``user`` is a number (with the group of the same number), "UID:GID", or a name of the guest's own /etc/passwd, with
+    the groups that it is in, or with one of /etc/group: "ann", "ann:audio".
     """
 
     _machine: Machine | None = None

@@ -19,7 +19,7 @@ pub use life::{
 pub use process::{Exit, IoCount, Marks, Process, Relations, Rlimit, State, Usage, rlimit};
 pub use thread::{AltStack, Restart, Thread, my_cred, my_fs};
 pub use tree::{Session, TREE, Tree};
-pub use watch::{Event, on_unstopped, tell, unstopped, watch};
+pub use watch::{Event, Outside, outside, set_outside, tell, watch};
 
 /// The calling thread.
 #[inline(always)]

@@ -31,19 +31,22 @@ pub fn tell(t: &Thread, event: &Event<'_>) {
     }
 }
 
-type Unstopped = fn(&Process, &dyn Fn());
-
-static ON_UNSTOPPED: Once<Unstopped> = Once::new();
-
-/// Sets who decides about a process that SIGTSTP would stop if anybody in the guest could continue it: who can, stops it
-/// with the function that comes with it.
-pub fn on_unstopped(f: &'static Unstopped) {
-    ON_UNSTOPPED.set(f);
+/// A shell outside of the guest, whose job a command is.
+pub struct Outside {
+    /// Whether it would continue this process, which nobody in the guest could.
+    pub continues: fn(&Process) -> bool,
+    /// Is told that this process has stopped. It may continue it at once.
+    pub stopped: fn(&Process),
 }
 
-/// Asks for the decision.
-pub fn unstopped(p: &Process, stop: &dyn Fn()) {
-    if let Some(f) = ON_UNSTOPPED.get() {
-        f(p, stop);
-    }
+static OUTSIDE: Once<Outside> = Once::new();
+
+/// Sets it.
+pub fn set_outside(o: &'static Outside) {
+    OUTSIDE.set(o);
+}
+
+/// What `ask` makes of it; nothing where there is none.
+pub fn outside<R: Default>(ask: impl FnOnce(&Outside) -> R) -> R {
+    OUTSIDE.get().map_or_else(R::default, ask)
 }

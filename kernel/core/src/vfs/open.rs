@@ -25,6 +25,21 @@ pub fn open_at(base: Option<Path>, path: &[u8], flags: u32, mode: u32) -> Result
     open_with(Walk::new(base), path, flags, mode)
 }
 
+/// Are these flags, which are not O_PATH's, ones that go together?
+///
+/// # Errors
+/// `EINVAL`.
+pub fn check_flags(flags: u32) -> Result<()> {
+    let new = flags & oflag::CREAT != 0;
+    let bad = if flags & oflag::TMPFILE == oflag::TMPFILE {
+        new || flags & oflag::ACCMODE == oflag::RDONLY
+    } else {
+        // Half of O_TMPFILE: not even a kernel without it may take that for something else.
+        flags & (oflag::TMPFILE & !oflag::DIRECTORY) != 0 || (new && flags & oflag::DIRECTORY != 0)
+    };
+    if bad { Err(Errno::EINVAL) } else { Ok(()) }
+}
+
 /// Opens with a prepared walk. `mode` has the umask applied.
 ///
 /// # Errors
@@ -35,16 +50,11 @@ pub fn open_with(mut w: Walk, path: &[u8], flags: u32, mode: u32) -> Result<Arc<
     } else {
         flags
     };
+    check_flags(flags)?;
     if flags & oflag::TMPFILE == oflag::TMPFILE {
-        if flags & oflag::CREAT != 0 {
-            return Err(Errno::EINVAL);
-        }
         return open_tmpfile(w, path, flags, mode);
     }
     if flags & oflag::CREAT != 0 {
-        if flags & oflag::DIRECTORY != 0 {
-            return Err(Errno::EINVAL);
-        }
         super::mount::shrink_names();
         let (dir, last) = w.parent(path)?;
         return create_or_open(&mut w, &dir, last, flags, mode);
@@ -54,9 +64,12 @@ pub fn open_with(mut w: Walk, path: &[u8], flags: u32, mode: u32) -> Result<Arc<
 }
 
 fn create_or_open(w: &mut Walk, dir: &Path, last: Last, flags: u32, mode: u32) -> Result<Arc<File>> {
-    let Last::Name { name, slash: false } = last else {
-        let p = w.last(dir, last)?;
-        return Err(if flags & oflag::EXCL != 0 && !p.dentry.is_negative() { Errno::EEXIST } else { Errno::EISDIR });
+    let name = match last {
+        Last::Name { name, slash: false } => name,
+        // What is there is not looked at.
+        Last::Name { .. } => return Err(Errno::EISDIR),
+        _ if flags & oflag::EXCL != 0 => return Err(Errno::EEXIST),
+        _ => return Err(Errno::EISDIR),
     };
     let p = w.last(dir, last)?;
     if p.dentry.is_negative() {
@@ -99,9 +112,6 @@ fn create_or_open(w: &mut Walk, dir: &Path, last: Last, flags: u32, mode: u32) -
 }
 
 fn open_tmpfile(mut w: Walk, path: &[u8], flags: u32, mode: u32) -> Result<Arc<File>> {
-    if flags & oflag::ACCMODE == oflag::RDONLY {
-        return Err(Errno::EINVAL);
-    }
     let dir = w.lookup(path, true)?;
     let inode = dir.dentry.inode()?;
     if inode.kind() != kind::DIR {
@@ -168,6 +178,7 @@ pub fn open_path(p: Path, flags: u32, cred: &Cred, created: bool) -> Result<Arc<
         _ => {
             if flags & oflag::TRUNC != 0 {
                 inode.truncate(0)?;
+                drop_set_ids(&inode);
             }
             inode.open(flags & !oflag::TMPFILE)?
         }
@@ -269,18 +280,24 @@ pub fn path_of_file(file: &Arc<File>) -> Result<Path> {
 
 /// Permission of a set-user-ID or set-group-ID file ends when somebody else writes it (chmod(2)).
 pub fn drop_privileges_on_write(file: &File) {
-    let Some(inode) = file.inode() else { return };
+    if let Some(inode) = file.inode() {
+        drop_set_ids(inode);
+    }
+}
+
+/// As [`drop_privileges_on_write`], for whatever else changes what is in the file.
+pub fn drop_set_ids(inode: &Arc<dyn Inode>) {
     let p = inode.perm();
+    // Most files have neither: no credentials are looked at for them.
     if p.mode & (kind::SETUID | kind::SETGID) == 0 || p.mode & kind::MASK != kind::FILE {
         return;
     }
-    if crate::current().cred().has(Cap::Fsetid) {
+    let cred = crate::current().cred();
+    if cred.has(Cap::Fsetid) {
         return;
     }
-    let mut mode = p.mode & 0o7777 & !kind::SETUID;
-    if p.mode & 0o010 != 0 {
-        mode &= !kind::SETGID;
+    // The change itself has succeeded; a file system that can not change the mode keeps it.
+    if let mode @ Some(_) = perm::without_set_ids(p, &cred) {
+        let _ = inode.setattr(&super::SetAttr { mode, ..super::SetAttr::default() });
     }
-    // The write itself has succeeded; a file system that can not change the mode keeps it.
-    let _ = inode.setattr(&super::SetAttr { mode: Some(mode), ..super::SetAttr::default() });
 }

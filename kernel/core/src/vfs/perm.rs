@@ -49,6 +49,21 @@ pub fn owner_or_capable(p: Perm, cred: &Cred) -> bool {
     cred.fsuid == p.uid || cred.has(Cap::Fowner)
 }
 
+/// The mode of a file that `cred` has changed or given away, if that is another: set-user-ID rights end, and set-group-ID
+/// rights unless the bit means something else there and `cred` could set it (`setattr_should_drop_suidgid`).
+#[must_use]
+pub fn without_set_ids(p: Perm, cred: &Cred) -> Option<u32> {
+    if p.mode & kind::MASK == kind::DIR {
+        return None;
+    }
+    let old = p.mode & 0o7777;
+    let mut mode = old & !kind::SETUID;
+    if old & 0o010 != 0 || !(cred.in_group(p.gid) || cred.has(Cap::Fsetid)) {
+        mode &= !kind::SETGID;
+    }
+    (mode != old).then_some(mode)
+}
+
 /// May an entry for `victim` be removed from `dir`: write permission and the sticky bit's rule.
 ///
 /// # Errors

@@ -128,13 +128,23 @@ impl Walk {
         }
     }
 
+    /// A name in a directory. The guest kernel itself is nobody that /proc could tell about (`self`): for it nothing is
+    /// in there.
+    #[inline]
+    fn child(&self, dir: &Path, name: &[u8]) -> Result<Arc<Dentry>> {
+        if self.fs.is_none() && dir.mnt.fs.name() == "proc" {
+            return Err(Errno::ENOENT);
+        }
+        dir.dentry.child(name)
+    }
+
     /// One step: `name` in directory `cur` (which is a directory: checked by the caller's search).
     #[inline]
     fn step(&self, cur: &Path, name: &[u8]) -> Result<Path> {
         if name.len() > NAME_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
-        let dentry = cur.dentry.child(name)?;
+        let dentry = self.child(cur, name)?;
         self.enter(Path { mnt: cur.mnt.clone(), dentry })
     }
 
@@ -144,7 +154,7 @@ impl Walk {
         if name.len() > NAME_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
-        let dentry = cur.dentry.child(name)?;
+        let dentry = self.child(&cur, name)?;
         if dentry.is_link() {
             let link = Path { mnt: cur.mnt.clone(), dentry };
             return self.follow(cur, &link);
@@ -304,7 +314,7 @@ impl Walk {
                 if name.len() > NAME_MAX {
                     return Err(Errno::ENAMETOOLONG);
                 }
-                let dentry = dir.dentry.child(name)?;
+                let dentry = self.child(&dir, name)?;
                 if dentry.is_link() && (follow || slash) {
                     let link = Path { mnt: dir.mnt.clone(), dentry };
                     let p = self.follow(dir, &link)?;

@@ -109,8 +109,9 @@ impl HostStream {
         let me = current();
         // A host call that sleeps would put the whole virtual processor to sleep: it is made when it will not.
         let wait_first = host::cpu::scheduler().is_some();
+        let gate = self.gate.as_ref().filter(|_| ready == Events::READ);
         loop {
-            if let Some(gate) = self.gate.as_ref().filter(|_| ready == Events::READ) {
+            if let Some(gate) = gate {
                 gate.pass(file)?;
             }
             if wait_first && !file.nonblocking() {
@@ -126,7 +127,13 @@ impl HostStream {
                 me.end_interruptible();
                 return Err(Errno::ERESTARTSYS);
             }
+            let reading = gate.map(|g| g.enter(me));
+            if matches!(reading, Some(None)) {
+                me.end_interruptible();
+                continue;
+            }
             let r = transfer(!wait_first && !signal);
+            drop(reading);
             me.end_interruptible();
             match r {
                 Err(Errno::EINTR) => {}

@@ -1,7 +1,7 @@
 //! Inodes of all types.
 
 use crate::Shared;
-use crate::data::FileData;
+use crate::data::{FileData, seal};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -11,6 +11,9 @@ use core_::file::{Extent, File, FileOps, MapKind, oflag};
 use core_::io::IoBuf;
 use core_::vfs::{Attr, DirList, Inode, New, Perm, SetAttr, SpecialSlot, Time, generic_seek, kind, now};
 use core_::{Errno, Mutex, Result};
+
+/// F_SEAL_EXEC.
+const SEAL_EXEC: u32 = 32;
 
 struct Meta {
     mode: u32,
@@ -289,8 +292,14 @@ impl Inode for TmpInode {
 
     fn setattr(&self, set: &SetAttr) -> Result<()> {
         let t = now();
+        // Before the attributes' lock: writers hold the seals'.
+        let seals = if set.mode.is_some() { self.data().map_or(Ok(0), |d| d.seals(0))? } else { 0 };
         let mut m = self.meta.lock();
         if let Some(mode) = set.mode {
+            // A sealed memfd stays executable or not (memfd_create(2)).
+            if (mode ^ m.mode) & 0o111 != 0 && seals & SEAL_EXEC != 0 {
+                return Err(Errno::EPERM);
+            }
             m.mode = mode & 0o7777;
         }
         m.uid = set.uid.unwrap_or(m.uid);
@@ -369,7 +378,10 @@ impl Inode for TmpInode {
     }
 
     fn seals(&self, add: u32) -> Result<u32> {
-        self.data().map_err(|_| Errno::EINVAL)?.seals(add)
+        // What stays executable must stay what it is, too.
+        let whole = seal::SHRINK | seal::GROW | seal::WRITE | seal::FUTURE_WRITE;
+        let more = if add & SEAL_EXEC != 0 && self.meta.lock().mode & 0o111 != 0 { whole } else { 0 };
+        self.data().map_err(|_| Errno::EINVAL)?.seals(add | more)
     }
 
     fn add_links(&self, delta: i32) {
