@@ -100,6 +100,26 @@ static void by_the_kernel(void) {
         handle(SIGSEGV, on_segv, SA_ONSTACK);
         printf("%s\n", write_at((char *)8));
     }));
+    // Another process's memory, in common and in a file's hole.
+    int fd = memfd_create("hole", 0);
+    CHECK(ftruncate(fd, 1l << 40) == 0);
+    char *h = mmap(NULL, 1l << 40, RW, MAP_SHARED, fd, 0);
+    pid_t c = fork();
+    if (!c) {
+        char b;
+        CHECK(read(q[0], &b, 1) == 1);
+        printf("%d %d %d %d\n", m[2 * MIB - 1], m[2 * MIB], m[2 * MIB + 9999], m[2 * MIB + 10000]);
+        _exit(failures);
+    }
+    memset(data, 55, 10000);
+    struct iovec in = {data, 10000}, out = {m + 2 * MIB, 10000}, hole = {h + (1l << 39), 10000};
+    SHOW(process_vm_writev(c, &in, 1, &out, 1, 0));
+    SHOW(process_vm_writev(c, &in, 1, &hole, 1, 0));
+    SHOW(process_vm_readv(c, &in, 1, &out, 1, 0));
+    SHOW(data[9999] + h[(1l << 39) + 9999] + m[2 * MIB]);
+    CHECK(write(q[1], "", 1) == 1);
+    say_status("child", wait_for(c));
+    munmap(h, 1l << 40);
     munmap(m, 16 * MIB);
 }
 

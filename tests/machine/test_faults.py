@@ -115,6 +115,26 @@ def test_forks_do_not_evade_the_limit(small, script):
     assert small.run(["python3", "-c", "x = bytearray(200 << 20)"], check=True).fault is None
 
 
+def test_calls_wait_for_memory(small):
+    """A call that writes to what forked processes have in common kills for it as the program's own writes do: no EFAULT."""
+    script = (
+        FORKS
+        + """
+m = fill(60)
+zero = open('/dev/zero', 'rb', 0)
+def read():
+    for at in range(0, 60 << 20, 1 << 20): assert os.readv(zero.fileno(), [memoryview(m)[at:at + (1 << 20)]]) == 1 << 20
+    hold()
+pids = [child(read) for i in range(15)]
+os.close(w)
+status = wait(pids)
+assert set(status) == {0, 9}, status
+rewrite(m, b'y')
+"""
+    )
+    small.run(["python3", "-c", script], check=True)
+
+
 @pytest.mark.matrix
 def test_sparse_file_fills_disk(small):
     """Mapping holes takes nothing; touching more of them than the machine has is SIGBUS, and it comes back."""

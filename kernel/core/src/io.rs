@@ -49,7 +49,7 @@ impl<'a> IoBuf<'a> {
         if !abi::layout::user_range_ok(addr, len) {
             return Err(Errno::EFAULT);
         }
-        crate::limits::open_lazy(addr, len, way == Way::Into);
+        crate::limits::open_or_kill(addr, len, way == Way::Into);
         Ok(IoBuf { pieces: Pieces::One(IoVec { base: addr, len }), done: 0, total: len as usize })
     }
 
@@ -74,7 +74,7 @@ impl<'a> IoBuf<'a> {
             len = len.min(MAX_COUNT - total);
             total += len;
             if len > 0 {
-                crate::limits::open_lazy(base, len, way == Way::Into);
+                crate::limits::open_or_kill(base, len, way == Way::Into);
                 v.push(IoVec { base, len });
             }
         }

@@ -39,5 +39,25 @@ pub fn open_lazy(addr: u64, len: u64, write: bool) -> bool {
         return false;
     }
     let mm = crate::current().process.mm.lock().clone();
-    mm.is_some_and(|mm| mm.open_lazy(addr, len, write))
+    mm.is_some_and(|mm| mm.open_lazy(addr, len, write) == Ok(true))
+}
+
+/// As [`open_lazy`], by a thread that holds no locks: where there is no memory, somebody is killed for it first, as for an
+/// application's own touch; perhaps the caller.
+pub fn open_or_kill(addr: u64, len: u64, write: bool) {
+    if !crate::mm::something_waits() || len == 0 {
+        return;
+    }
+    let me = crate::current();
+    let Some(mm) = me.process.mm.lock().clone() else { return };
+    while mm.open_lazy(addr, len, write) == Err(crate::Errno::ENOMEM) {
+        // It may be the one that was killed.
+        if me.interrupted(crate::wait::Interrupt::Killable) {
+            return;
+        }
+        if let crate::mm::FaultResult::Signal(signo, code) = crate::mm::out_of_memory() {
+            crate::signal::force(me, crate::signal::SigInfo::fault(signo, code, 0));
+            return;
+        }
+    }
 }

@@ -194,7 +194,7 @@ fn handle(me: &'static Thread, info: &SigInfo, action: &Action) -> bool {
         fault,
     };
     let (low, len) = frame::room(c, delivery.switch_to);
-    core_::limits::open_lazy(low, len, true);
+    core_::limits::open_or_kill(low, len, true);
     // Linux insists on a restorer on x86-64: without one there is no way back.
     if action.flags & Action::RESTORER == 0 || frame::push(c, &delivery).is_err() {
         if info.signo == sig::SEGV {

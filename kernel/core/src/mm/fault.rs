@@ -74,8 +74,8 @@ impl Space {
 }
 
 impl Mm {
-    /// See `limits::open_lazy`.
-    pub(crate) fn open_lazy(&self, addr: u64, len: u64, write: bool) -> bool {
+    /// See `limits::open_lazy`; `ENOMEM` where there is no memory for the first of it.
+    pub(crate) fn open_lazy(&self, addr: u64, len: u64, write: bool) -> Result<bool> {
         let mut s = self.space.lock();
         let mut some = false;
         let end = addr.saturating_add(len.min(AHEAD));
@@ -93,11 +93,16 @@ impl Mm {
                 at = s.areas.missing(at, to).next().map_or(to, |(from, _)| from);
                 continue;
             }
-            let Ok((next, opened)) = s.open_chunk(at, write) else { break };
-            some |= opened;
-            at = next.min(missing.map_or(u64::MAX, |m| m.0));
+            match s.open_chunk(at, write) {
+                Ok((next, opened)) => {
+                    some |= opened;
+                    at = next.min(missing.map_or(u64::MAX, |m| m.0));
+                }
+                Err(Errno::ENOMEM) if at - addr < CHUNK => return Err(Errno::ENOMEM),
+                Err(_) => break,
+            }
         }
-        some
+        Ok(some)
     }
 
     /// Gives memory to what waits for its first touch in `[start, end)`, as far as there is any (MAP_POPULATE, mlock(2)).

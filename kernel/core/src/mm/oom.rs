@@ -27,7 +27,7 @@ fn badness(p: &Process) -> Option<i64> {
 }
 
 /// Makes room for the caller's touch, or kills the caller; no locks are held.
-pub(super) fn fault() -> FaultResult {
+pub(crate) fn fault() -> FaultResult {
     const SELF: FaultResult = FaultResult::Signal(sig::KILL, code::KERNEL);
     let me = &crate::current().process;
     let now = host::time::monotonic_ns();
