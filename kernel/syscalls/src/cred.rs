@@ -17,6 +17,8 @@ fn change(f: impl FnOnce(&mut Cred) -> Result<()>) -> Result<i64> {
     fix_caps(&old, &mut new);
     if (new.euid, new.egid, new.fsuid, new.fsgid) != (old.euid, old.egid, old.fsuid, old.fsgid) {
         me.process.dumpable.store(false, core::sync::atomic::Ordering::Relaxed);
+        // Nor may the parent's end kill who it could not kill itself (`commit_creds`).
+        me.process.pdeath_signal.store(0, core::sync::atomic::Ordering::Relaxed);
     }
     if new.uid != old.uid {
         let over = core_::task::over_user_limit(&me.process, &new, 0);

@@ -44,6 +44,9 @@ pub fn epoll_ctl(a: &Args) -> Result<i64> {
     let files = current().files();
     let ep = files.get(a.fd(0))?;
     let file = files.get(a.fd(2))?;
+    if (ep.flags() | file.flags()) & oflag::PATH != 0 {
+        return Err(Errno::EBADF);
+    }
     if !file.ops().pollable() {
         return Err(Errno::EPERM);
     }

@@ -262,6 +262,10 @@ fn posix(a: &Args) -> Result<Arc<core_::time::ClockTimer>> {
 }
 
 pub fn timer_settime(a: &Args) -> Result<i64> {
+    // Looked at before the timer's number.
+    if a.u64(2) == 0 {
+        return Err(Errno::EINVAL);
+    }
     let new = read_itimerspec(a.ptr(2))?;
     let old = posix(a)?.set(new, a.u32(1) & TIMER_ABSTIME != 0)?;
     a.ptr::<[i64; 4]>(3).write_if(|| itimerspec(old))?;

@@ -26,6 +26,8 @@ pub fn open_exec(dirfd: Option<i32>, path: &[u8], empty: bool, follow: bool) -> 
             name.extend_from_slice(path);
             (walk.lookup(path, follow)?, name)
         }
+        // The working directory itself, which is not for execution.
+        _ if path.is_empty() && empty => return Err(Errno::EACCES),
         _ => (walk.lookup(path, follow)?, path.to_vec()),
     };
     Ok((open_program(&walk, p)?, name))

@@ -22,7 +22,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// How many `#!` lines may lead to each other (Linux: 5 interpreters deep).
-const MAX_SCRIPTS: usize = 4;
+const MAX_SCRIPTS: usize = 5;
 /// Longest `#!` line that is looked at (BINPRM_BUF_SIZE).
 const LINE: usize = 256;
 

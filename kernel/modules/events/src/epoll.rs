@@ -63,11 +63,11 @@ impl Ready {
     fn push(&self, item: &Arc<Item>) {
         {
             let mut list = self.list.lock();
-            if item.queued.swap(true, Ordering::Relaxed) {
-                return;
+            if !item.queued.swap(true, Ordering::Relaxed) {
+                list.push_back(item.clone());
             }
-            list.push_back(item.clone());
         }
+        // Also where it was there already: to an edge-triggered watch of this epoll each event is news.
         self.wait.wake(Events::READ);
     }
 }
@@ -368,6 +368,10 @@ impl FileOps for Epoll {
             }
         }
         Events::empty()
+    }
+
+    fn seek(&self, _file: &File, _off: i64, _whence: u32) -> Result<u64> {
+        Ok(0) // noop_llseek
     }
 
     fn link_text(&self, _file: &File) -> Option<Vec<u8>> {

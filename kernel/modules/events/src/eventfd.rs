@@ -99,6 +99,10 @@ impl FileOps for EventFd {
         ev
     }
 
+    fn seek(&self, _file: &File, _off: i64, _whence: u32) -> Result<u64> {
+        Ok(0) // noop_llseek
+    }
+
     fn link_text(&self, _file: &File) -> Option<Vec<u8>> {
         Some(b"anon_inode:[eventfd]".to_vec())
     }

@@ -161,6 +161,10 @@ impl FileOps for TimerFd {
         if self.expired(&st) { Events::IN } else { Events::empty() }
     }
 
+    fn seek(&self, _file: &File, _off: i64, _whence: u32) -> Result<u64> {
+        Ok(0) // noop_llseek
+    }
+
     fn link_text(&self, _file: &File) -> Option<Vec<u8>> {
         Some(b"anon_inode:[timerfd]".to_vec())
     }

@@ -46,16 +46,30 @@ pub fn set_controlling(session: &Arc<Session>, file: &File, pgid: u32) -> Result
     slave.tty.take_as_controlling(session, pgid, false)
 }
 
-/// A session leader exits: its terminal is hung up, the foreground group gets SIGHUP and SIGCONT, and nobody in the session has a
-/// controlling terminal any more (`disassociate_ctty`).
+/// A session leader exits: nobody in the session has a controlling terminal any more. A console is hung up, and its
+/// foreground group gets SIGHUP and SIGCONT; a pseudo-terminal goes on for who has it open, as its master is there, and the
+/// foreground group gets SIGHUP alone (`disassociate_ctty`).
 pub fn session_leader_exit(session: &Session) {
     let Some(tty) = tty_of_session(session) else { return };
     let pgrp = tty.state.lock().pgrp;
-    tty.hang_up();
-    // `hang_up` let the session go; a terminal that had changed hands meanwhile did not.
+    if tty.sink.is_some() {
+        tty.hang_up();
+    } else {
+        let mut st = tty.state.lock();
+        if st.session.upgrade().is_some_and(|s| core::ptr::eq(&raw const *s, session)) {
+            st.pgrp = 0;
+            st.session = Weak::new();
+        }
+    }
+    // A terminal that had changed hands meanwhile did not let the session go.
     *session.tty.lock() = None;
-    if pgrp != 0 {
+    if pgrp == 0 {
+        return;
+    }
+    if tty.sink.is_some() {
         hup(pgrp);
+    } else {
+        send_group(pgrp, SigInfo::kernel(sig::HUP));
     }
 }
 

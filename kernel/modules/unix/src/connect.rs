@@ -29,7 +29,7 @@ impl UnixSocket {
         let mut st = self.state.lock();
         if st.name.is_some() {
             drop(st);
-            names::remove(&name, &self.me);
+            names::remove(&name, self.kind, &self.me);
             return Err(Errno::EINVAL);
         }
         st.name = Some(name);
@@ -99,7 +99,7 @@ impl UnixSocket {
         }
         let addr = names::decode(addr)?;
         if self.kind == SOCK_DGRAM {
-            let target = names::lookup(&addr)?;
+            let target = names::lookup(&addr, self.kind)?;
             self.check_target(&target)?;
             self.autobind()?;
             let mut st = self.state.lock();
@@ -149,7 +149,7 @@ impl UnixSocket {
     }
 
     fn connect_stream(&self, file: &File, addr: &Addr) -> Result<(Arc<UnixSocket>, [u32; 3])> {
-        let target = names::lookup(addr)?;
+        let target = names::lookup(addr, self.kind)?;
         if target.kind != self.kind {
             return Err(Errno::EPROTOTYPE);
         }

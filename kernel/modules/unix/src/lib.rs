@@ -173,7 +173,7 @@ impl UnixSocket {
             (st.peer.take(), pending, st.name.clone())
         };
         if let Some(name) = name {
-            names::remove(&name, &self.me);
+            names::remove(&name, self.kind, &self.me);
         }
         let unread = self.inbox.close();
         self.shut.store(RCV | SEND, Ordering::SeqCst);

@@ -10,7 +10,8 @@ use core_::{Errno, Mutex, Result};
 /// sizeof(struct sockaddr_un).
 const MAX: usize = 110;
 
-static ABSTRACT: Mutex<BTreeMap<Arc<[u8]>, Weak<UnixSocket>>> = host::sync::mutex(BTreeMap::new());
+/// By kind of socket and name: a stream and a datagram socket may have the same name (`unix_abstract_hash`).
+static ABSTRACT: Mutex<BTreeMap<(u32, Arc<[u8]>), Weak<UnixSocket>>> = host::sync::mutex(BTreeMap::new());
 static NEXT_AUTO: Mutex<u32> = host::sync::mutex(0);
 
 /// A decoded address.
@@ -49,11 +50,13 @@ pub fn encode(name: Option<&[u8]>) -> Vec<u8> {
     v
 }
 
-/// Who is bound to `addr`.
-pub fn lookup(addr: &Addr) -> Result<Arc<UnixSocket>> {
+/// Who is bound to `addr`, asked by a socket of `kind`.
+pub fn lookup(addr: &Addr, kind: u32) -> Result<Arc<UnixSocket>> {
     match addr {
         Addr::Unnamed => Err(Errno::EINVAL),
-        Addr::Abstract(name) => ABSTRACT.lock().get(name).and_then(Weak::upgrade).ok_or(Errno::ECONNREFUSED),
+        Addr::Abstract(name) => {
+            ABSTRACT.lock().get(&(kind, name.clone())).and_then(Weak::upgrade).ok_or(Errno::ECONNREFUSED)
+        }
         Addr::Path(path) => names()?.lookup_path(path)?.downcast::<UnixSocket>().map_err(|_| Errno::ECONNREFUSED),
     }
 }
@@ -92,19 +95,21 @@ pub fn bind(addr: &Addr, socket: &Arc<UnixSocket>) -> Result<Arc<[u8]>> {
 
 fn claim(name: &Arc<[u8]>, socket: &Arc<UnixSocket>) -> bool {
     let mut map = ABSTRACT.lock();
-    if map.get(name).is_some_and(|w| w.strong_count() > 0) {
+    let key = (socket.kind, name.clone());
+    if map.get(&key).is_some_and(|w| w.strong_count() > 0) {
         return false;
     }
-    map.insert(name.clone(), Arc::downgrade(socket));
+    map.insert(key, Arc::downgrade(socket));
     true
 }
 
 /// Frees an abstract name at close.
-pub fn remove(name: &Arc<[u8]>, socket: &Weak<UnixSocket>) {
+pub fn remove(name: &Arc<[u8]>, kind: u32, socket: &Weak<UnixSocket>) {
     if name.first() == Some(&0) {
+        let key = (kind, name.clone());
         let mut map = ABSTRACT.lock();
-        if map.get(name).is_some_and(|w| w.ptr_eq(socket)) {
-            map.remove(name);
+        if map.get(&key).is_some_and(|w| w.ptr_eq(socket)) {
+            map.remove(&key);
         }
     }
 }

@@ -68,7 +68,8 @@ impl UnixSocket {
             match c {
                 Control::Rights(f) => fds.extend(f),
                 Control::Credentials(c) => cred = Some(check_cred(c)?),
-                Control::Other(..) => return Err(Errno::EINVAL),
+                // Of another layer: not for this one (`__scm_send`).
+                Control::Other(..) => {}
             }
         }
         if fds.len() > MAX_FDS {
@@ -155,7 +156,7 @@ impl UnixSocket {
             return Err(Errno::EMSGSIZE);
         }
         let peer = match to {
-            Some(a) => names::lookup(&names::decode(&a)?)?,
+            Some(a) => names::lookup(&names::decode(&a)?, self.kind)?,
             None => self.peer().ok_or(Errno::ENOTCONN)?,
         };
         if self.kind == SOCK_DGRAM {

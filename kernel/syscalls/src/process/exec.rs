@@ -163,6 +163,9 @@ fn become_program(me: &Thread, program: &Program) -> Result<Start> {
     *me.comm.lock() = program.comm();
     p.did_exec.store(true, Ordering::Relaxed);
     p.dumpable.store(!secure, Ordering::Relaxed);
+    if secure {
+        p.pdeath_signal.store(0, Ordering::Relaxed);
+    }
     p.exit_signal.store(sig::CHLD, Ordering::Relaxed);
     host::thread::set_fs_base(0);
     tell(me, &Event::Exec(program));
