@@ -39,6 +39,7 @@ pub fn wire(quota: &Arc<Quota>) {
     core_::net::register(unix::FAMILY);
     core_::net::set_names(&Names);
     procinfo::set_hooks(&Processes);
+    host::user::on_failure(core_::mm::try_again);
 }
 
 fn new_pidfd(p: Arc<Process>) -> Arc<File> {

@@ -33,24 +33,15 @@ pub fn take(origin: u64) -> Option<Refused> {
 }
 
 /// Charges and opens what of `[addr, addr+len)` waits for its first touch, or for its first write where this is to be one, before
-/// the guest kernel touches it itself. True where something was opened: a copy that failed can be tried again.
-pub fn open_lazy(addr: u64, len: u64, write: bool) -> bool {
-    if !crate::mm::something_waits() || len == 0 {
-        return false;
-    }
-    let mm = crate::current().process.mm.lock().clone();
-    mm.is_some_and(|mm| mm.open_lazy(addr, len, write) == Ok(true))
-}
-
-/// As [`open_lazy`], by a thread that holds no locks: where there is no memory, somebody is killed for it first, as for an
-/// application's own touch; perhaps the caller.
+/// the guest kernel, or a host call of its, touches it itself. By a thread that holds no locks: where there is no memory, somebody is
+/// killed for it, as for an application's own touch; perhaps the caller.
 pub fn open_or_kill(addr: u64, len: u64, write: bool) {
     if !crate::mm::something_waits() || len == 0 {
         return;
     }
     let me = crate::current();
     let Some(mm) = me.process.mm.lock().clone() else { return };
-    while mm.open_lazy(addr, len, write) == Err(crate::Errno::ENOMEM) {
+    while mm.open_ahead(addr, len, write) == Err(crate::Errno::ENOMEM) {
         // It may be the one that was killed.
         if me.interrupted(crate::wait::Interrupt::Killable) {
             return;

@@ -1,6 +1,5 @@
 //! Guest pointers are allegations: [`UserPtr`] has no dereference, only fallible copies.
 
-use crate::limits::open_lazy;
 use crate::{Errno, Result};
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -71,26 +70,7 @@ impl<T: Plain> UserPtr<T> {
 }
 
 fn copy_in(to: &mut [u8], addr: u64) -> Result<()> {
-    host::user::copy_in(to, addr)
-        .or_else(|some| if open_lazy(addr, to.len() as u64, false) { host::user::copy_in(to, addr) } else { Err(some) })
-        .map_err(|_| Errno::EFAULT)
-}
-
-/// Reads an aligned 32-bit word.
-///
-/// # Errors
-/// `EFAULT`; `EINVAL` where the address is not aligned.
-pub fn load_u32(addr: u64) -> Result<u32> {
-    host::user::load_u32(addr).or_else(|e| if open_lazy(addr, 4, false) { host::user::load_u32(addr) } else { Err(e) })
-}
-
-/// Compares and exchanges an aligned 32-bit word; returns the old value.
-///
-/// # Errors
-/// `EFAULT`; `EINVAL` where the address is not aligned.
-pub fn cmpxchg_u32(addr: u64, expected: u32, new: u32) -> Result<u32> {
-    let go = || host::user::cmpxchg_u32(addr, expected, new);
-    go().or_else(|e| if open_lazy(addr, 4, true) { go() } else { Err(e) })
+    host::user::copy_in(to, addr).map_err(|_| Errno::EFAULT)
 }
 
 /// Copies `n` bytes in.
@@ -108,13 +88,7 @@ pub fn read_bytes(addr: u64, n: usize) -> Result<Vec<u8>> {
 /// # Errors
 /// `EFAULT`.
 pub fn write_bytes(addr: u64, bytes: &[u8]) -> Result<()> {
-    host::user::copy_out(addr, bytes)
-        .or_else(
-            |some| {
-                if open_lazy(addr, bytes.len() as u64, true) { host::user::copy_out(addr, bytes) } else { Err(some) }
-            },
-        )
-        .map_err(|_| Errno::EFAULT)
+    host::user::copy_out(addr, bytes).map_err(|_| Errno::EFAULT)
 }
 
 /// Reads a NUL-terminated string of fewer than `max` bytes.

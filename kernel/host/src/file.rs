@@ -159,14 +159,15 @@ fn check(iov: &[IoVec]) -> Result<()> {
 /// `EFAULT` for a range that is not an application's; the host's.
 pub fn user_preadv(fd: i32, iov: &[IoVec], off: u64) -> Result<usize> {
     check(iov)?;
-    crate::user::prepare(iov, true)?;
-    // SAFETY: only application memory is written (checked).
-    Errno::from_ret(unsafe {
-        if let [one] = iov {
-            syscall!(pread64, fd, one.base, one.len, off)
-        } else {
-            syscall!(preadv, fd, iov.as_ptr(), iov.len(), off, 0)
-        }
+    crate::user::host_call(iov, true, || {
+        // SAFETY: only application memory is written (checked).
+        Errno::from_ret(unsafe {
+            if let [one] = iov {
+                syscall!(pread64, fd, one.base, one.len, off)
+            } else {
+                syscall!(preadv, fd, iov.as_ptr(), iov.len(), off, 0)
+            }
+        })
     })
 }
 
@@ -176,14 +177,15 @@ pub fn user_preadv(fd: i32, iov: &[IoVec], off: u64) -> Result<usize> {
 /// `EFAULT` for a range that is not an application's; the host's.
 pub fn user_pwritev(fd: i32, iov: &[IoVec], off: u64) -> Result<usize> {
     check(iov)?;
-    crate::user::prepare(iov, false)?;
-    // SAFETY: only application memory is read (checked).
-    Errno::from_ret(unsafe {
-        if let [one] = iov {
-            syscall!(pwrite64, fd, one.base, one.len, off)
-        } else {
-            syscall!(pwritev, fd, iov.as_ptr(), iov.len(), off, 0)
-        }
+    crate::user::host_call(iov, false, || {
+        // SAFETY: only application memory is read (checked).
+        Errno::from_ret(unsafe {
+            if let [one] = iov {
+                syscall!(pwrite64, fd, one.base, one.len, off)
+            } else {
+                syscall!(pwritev, fd, iov.as_ptr(), iov.len(), off, 0)
+            }
+        })
     })
 }
 
@@ -283,10 +285,10 @@ pub fn fallocate(fd: i32, mode: u32, off: u64, len: u64) -> Result<()> {
 /// `EFAULT` for a range that is not an application's; the host's.
 pub fn user_read_stream(fd: i32, iov: &[IoVec]) -> Result<usize> {
     check(iov)?;
-    crate::user::prepare(iov, true)?;
-    // SAFETY: only application memory is written (checked).
-    Errno::from_ret(unsafe {
-        crate::interruptible::call(crate::calls::nr::readv, [fd as u64, iov.as_ptr() as u64, iov.len() as u64, 0, 0, 0])
+    let args = [fd as u64, iov.as_ptr() as u64, iov.len() as u64, 0, 0, 0];
+    crate::user::host_call(iov, true, || {
+        // SAFETY: only application memory is written (checked).
+        Errno::from_ret(unsafe { crate::interruptible::call(crate::calls::nr::readv, args) })
     })
 }
 
@@ -297,13 +299,10 @@ pub fn user_read_stream(fd: i32, iov: &[IoVec]) -> Result<usize> {
 /// `EFAULT` for a range that is not an application's; the host's.
 pub fn user_write_stream(fd: i32, iov: &[IoVec]) -> Result<usize> {
     check(iov)?;
-    crate::user::prepare(iov, false)?;
-    // SAFETY: only application memory is read (checked).
-    Errno::from_ret(unsafe {
-        crate::interruptible::call(
-            crate::calls::nr::writev,
-            [fd as u64, iov.as_ptr() as u64, iov.len() as u64, 0, 0, 0],
-        )
+    let args = [fd as u64, iov.as_ptr() as u64, iov.len() as u64, 0, 0, 0];
+    crate::user::host_call(iov, false, || {
+        // SAFETY: only application memory is read (checked).
+        Errno::from_ret(unsafe { crate::interruptible::call(crate::calls::nr::writev, args) })
     })
 }
 

@@ -138,11 +138,49 @@ fn fault_in(addr: u64, len: u64, write: bool) -> bool {
     f(addr, len, write)
 }
 
+static AGAIN: AtomicUsize = AtomicUsize::new(0);
+
+/// Registers who says, of an access that has failed, whether it can be tried again: memory that waits for its first touch, or was
+/// made accessible by another thread at that moment. Not asked before a host call.
+pub fn on_failure(f: FaultIn) {
+    AGAIN.store(f as usize, Ordering::Release);
+}
+
+/// Whether an access to `[addr, addr+len)` that has failed can be tried again.
+fn again(addr: u64, len: u64, write: bool) -> bool {
+    let f = AGAIN.load(Ordering::Acquire);
+    if f == 0 || !layout::user_range_ok(addr, len) {
+        return false;
+    }
+    // SAFETY: only `on_failure` stores here.
+    let f: FaultIn = unsafe { core::mem::transmute::<usize, FaultIn>(f) };
+    f(addr, len, write)
+}
+
+/// Makes a host call that is given application memory, and makes it again where the memory was not accessible and is now.
+///
+/// # Errors
+/// As [`prepare`]; the host's.
+pub(crate) fn host_call(
+    iov: &[crate::file::IoVec],
+    write: bool,
+    mut call: impl FnMut() -> Result<usize>,
+) -> Result<usize> {
+    prepare(iov, write)?;
+    let mut tries = 0;
+    loop {
+        match call() {
+            Err(Errno::EFAULT) if tries < TRIES && iov.iter().all(|v| again(v.base, v.len, write)) => tries += 1,
+            r => return r,
+        }
+    }
+}
+
 /// Makes application memory accessible before a host call is given it: the host does not come back to ask.
 ///
 /// # Errors
 /// `EFAULT` where its first bytes can not be made accessible; what follows is the host call's to find out.
-pub(crate) fn prepare(iov: &[crate::file::IoVec], write: bool) -> Result<()> {
+fn prepare(iov: &[crate::file::IoVec], write: bool) -> Result<()> {
     if FAULT_IN.load(Ordering::Relaxed) == 0 {
         return Ok(());
     }
@@ -178,7 +216,7 @@ fn faulting(n: u64, addr: u64, write: bool, mut copy: impl FnMut(u64) -> u64) ->
         tries = if now > done { 0 } else { tries + 1 };
         done = now;
         // The access that failed is one byte wide.
-        if tries > TRIES || !fault_in(addr + done, 1, write) {
+        if tries > TRIES || !(fault_in(addr + done, 1, write) || again(addr + done, 1, write)) {
             return left;
         }
     }
@@ -263,7 +301,7 @@ pub fn load_u32(addr: u64) -> Result<u32> {
         if p.rax == 0 {
             return Ok(p.rdx as u32);
         }
-        if !fault_in(addr, 4, false) {
+        if !(fault_in(addr, 4, false) || again(addr, 4, false)) {
             break;
         }
     }
@@ -287,7 +325,7 @@ pub fn cmpxchg_u32(addr: u64, expected: u32, new: u32) -> Result<u32> {
         if p.rax == 0 {
             return Ok(p.rdx as u32);
         }
-        if !fault_in(addr, 4, true) {
+        if !(fault_in(addr, 4, true) || again(addr, 4, true)) {
             break;
         }
     }

@@ -7,9 +7,10 @@
 use super::futex::{CLOCK_REALTIME, LOCK_PI2, PRIVATE, wait_once, wake_if, wake_some, word};
 use crate::Args;
 use core_::task::TREE;
-use core_::uaccess::{UserPtr, cmpxchg_u32, load_u32};
+use core_::uaccess::UserPtr;
 use core_::wait::Interrupt;
 use core_::{Errno, Result, current};
+use host::user::{cmpxchg_u32, load_u32};
 
 const WAIT_BITSET: u32 = 9;
 const WAITERS: u32 = 0x8000_0000;

@@ -56,12 +56,12 @@ impl Space {
     }
 
     /// Charges the chunk around `addr`, as far as it is of the same area and waits for a touch, or for a write where this is one, and
-    /// makes it accessible. Where it ends, and whether anything waited.
-    pub(super) fn open_chunk(&mut self, addr: u64, write: bool) -> Result<(u64, bool)> {
+    /// makes it accessible. Where it ends.
+    pub(super) fn open_chunk(&mut self, addr: u64, write: bool) -> Result<u64> {
         let (start, v) = self.areas.find(addr).ok_or(Errno::EFAULT)?;
         let copy = write && v.flags & flag::COW != 0 && v.prot & flag::PROT_WRITE != 0;
         let chunk = match v.flags & flag::LAZY {
-            0 if !copy => return Ok((v.end, false)),
+            0 if !copy => return Ok(v.end),
             0 => COPY,
             _ => CHUNK,
         };
@@ -69,15 +69,21 @@ impl Space {
         let high = ((addr & !(chunk - 1)) + chunk).min(v.end);
         let (prot, flags) = (v.prot, v.flags);
         self.open(low, high, prot, flags)?;
-        Ok((high, true))
+        Ok(high)
     }
 }
 
+/// `host::user`'s question, see [`Mm::can_access`]; boot registers it.
+pub fn try_again(addr: u64, len: u64, write: bool) -> bool {
+    let me = host::thread::current_if_any::<crate::Thread>();
+    let mm = me.and_then(|t| t.process.mm.lock().clone());
+    mm.is_some_and(|mm| mm.can_access(addr, len, write))
+}
+
 impl Mm {
-    /// See `limits::open_lazy`; `ENOMEM` where there is no memory for the first of it.
-    pub(crate) fn open_lazy(&self, addr: u64, len: u64, write: bool) -> Result<bool> {
+    /// See `limits::open_or_kill`; `ENOMEM` where there is no memory for the first of it.
+    pub(crate) fn open_ahead(&self, addr: u64, len: u64, write: bool) -> Result<()> {
         let mut s = self.space.lock();
-        let mut some = false;
         let end = addr.saturating_add(len.min(AHEAD));
         let mut at = addr;
         while at < end {
@@ -89,20 +95,29 @@ impl Mm {
                 if !s.find_pages(at) {
                     break;
                 }
-                some = true;
                 at = s.areas.missing(at, to).next().map_or(to, |(from, _)| from);
                 continue;
             }
             match s.open_chunk(at, write) {
-                Ok((next, opened)) => {
-                    some |= opened;
-                    at = next.min(missing.map_or(u64::MAX, |m| m.0));
-                }
+                Ok(next) => at = next.min(missing.map_or(u64::MAX, |m| m.0)),
                 Err(Errno::ENOMEM) if at - addr < CHUNK => return Err(Errno::ENOMEM),
                 Err(_) => break,
             }
         }
-        Ok(some)
+        Ok(())
+    }
+
+    /// Whether an access of the guest kernel's to `[addr, addr+len)` that has failed can be tried again: what waited for its first
+    /// touch does not any more, and all of it may be accessed. It may be another thread that has changed that, a moment ago.
+    pub(super) fn can_access(&self, addr: u64, len: u64, write: bool) -> bool {
+        if self.open_ahead(addr, len, write).is_err() {
+            return false;
+        }
+        let s = self.space.lock();
+        let end = addr.saturating_add(len.min(AHEAD));
+        let need = if write { flag::PROT_WRITE } else { flag::PROT_MASK };
+        let allowed = |_, _, v: &super::Vma| if v.prot & need != 0 { Ok(()) } else { Err(Errno::EFAULT) };
+        s.areas.each_covering(addr, end, allowed).is_ok() && !s.areas.lacks(addr, end)
     }
 
     /// Gives memory to what waits for its first touch in `[start, end)`, as far as there is any (MAP_POPULATE, mlock(2)).

@@ -21,7 +21,7 @@ pub mod wx;
 
 pub use area::{Area, Mapping, Vma};
 pub use cut::file_shrunk;
-pub use fault::FaultResult;
+pub use fault::{FaultResult, try_again};
 pub(crate) use oom::fault as out_of_memory;
 pub use resident::{PageState, Resident, Sizes, Used};
 pub use show::{ShownArea, set_vdso, vdso};

@@ -87,12 +87,16 @@ pub fn futex(a: &Args) -> Result<i64> {
     }
 }
 
-/// Calls `f`, and once more where the host could not touch one of the words because it waits for its first touch.
+/// Calls `f`, and again where the host could not touch one of the words because it waited for its first touch.
 fn touched(words: &[u64], mut f: impl FnMut() -> Result<i64>) -> Result<i64> {
-    match f() {
-        // All of them are opened, not only the first that waits.
-        Err(Errno::EFAULT) if words.iter().filter(|w| core_::limits::open_lazy(**w, 4, true)).count() > 0 => f(),
-        r => r,
+    const TRIES: u32 = 4;
+    let again = |w: &u64| [true, false].iter().any(|write| core_::mm::try_again(*w, 4, *write));
+    let mut tries = 0;
+    loop {
+        match f() {
+            Err(Errno::EFAULT) if tries < TRIES && words.iter().all(again) => tries += 1,
+            r => return r,
+        }
     }
 }
 
@@ -260,12 +264,12 @@ pub fn exit_robust_list(me: &Thread) {
         // Bit 0 marks a priority-inheriting lock.
         let at = (entry & !1).wrapping_add(offset);
         loop {
-            let v = core_::uaccess::load_u32(at).ok()?;
+            let v = host::user::load_u32(at).ok()?;
             if v & TID != tid {
                 return Some(());
             }
             let new = (v & WAITERS) | OWNER_DIED;
-            if core_::uaccess::cmpxchg_u32(at, v, new).ok()? == v {
+            if host::user::cmpxchg_u32(at, v, new).ok()? == v {
                 if v & WAITERS != 0 {
                     wake_address(at, 1);
                 }
