@@ -215,44 +215,6 @@ static void threads(void) {
     munmap(team, 8 * MIB);
 }
 
-static volatile int over;
-static long errors[4];
-static void *call(void *arg) {
-    long who = (long)arg;
-    int q[2];
-    CHECK(pipe(q) == 0);
-    char *mine = team + who * 4 * MIB;
-    for (size_t at = 0; !over; at = (at + PAGE) % (4 * MIB)) {
-        struct timespec *t = (void *)(mine + at);
-        struct pollfd *p = (void *)(mine + at + 64);
-        errors[who] += clock_gettime(CLOCK_MONOTONIC, t) != 0;
-        *p = (struct pollfd){.fd = q[0], .events = POLLIN};
-        CHECK(write(q[1], mine + at + 256, 100) == 100);
-        errors[who] += poll(p, 1, -1) != 1;
-        errors[who] += read(q[0], mine + at + 512, 100) != 100;
-        errors[who] += syscall(SYS_futex, mine + at + 1024, FUTEX_WAKE, 1, NULL, NULL, 0) != 0;
-    }
-    return NULL;
-}
-
-// Calls that write to what a fork of another thread's has just protected, or that another thread has just opened.
-static void calls(void) {
-    printf("-- calls\n");
-    team = map(16 * MIB, MAP_PRIVATE);
-    memset(team, 1, 16 * MIB);
-    pthread_t t[4];
-    for (long i = 0; i < 4; i++) CHECK(pthread_create(t + i, NULL, call, (void *)i) == 0);
-    for (int i = 0; i < 60; i++) {
-        pid_t c = fork();
-        if (!c) _exit(team[i * PAGE + 3000] != 1);
-        CHECK(wait_for(c) == 0);
-    }
-    over = 1;
-    for (int i = 0; i < 4; i++) pthread_join(t[i], NULL);
-    printf("%ld %ld %ld %ld errors\n", errors[0], errors[1], errors[2], errors[3]);
-    munmap(team, 16 * MIB);
-}
-
 static void many(void) {
     printf("-- many\n");
     struct sysinfo i;
@@ -290,6 +252,5 @@ static void tests(void) {
     by_the_kernel();
     changes();
     threads();
-    calls();
     many();
 }
