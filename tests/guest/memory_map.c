@@ -103,4 +103,11 @@ static void tests(void) {
     for (int i = 0; i < 400; i += 2) bad += (unsigned char)m[i * PAGE] != (i & 255);
     SHOW(bad);
     SHOW(munmap(m, 400 * PAGE));
+    // Odd arguments.
+    int named = open("/dev", O_PATH);
+    SHOW(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, named, 0) == MAP_FAILED);
+    SHOW(errno == EBADF);
+    SHOW(mmap(NULL, PAGE, PROT_READ, MAP_SHARED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED);
+    SHOW(errno == EINVAL);
+    SHOW(pread(ro, m, -1ul, 0));
 }

@@ -40,10 +40,10 @@ impl<'a> IoBuf<'a> {
     /// Application memory `[addr, addr+len)`, to be written to or read from; `len` is cut to [`MAX_COUNT`].
     ///
     /// # Errors
-    /// `EFAULT` for a range that is not an application's; `EINVAL` for a length above `i64::MAX`.
+    /// `EFAULT` for a range that is not an application's.
     pub fn user(addr: u64, len: u64, way: Way) -> Result<IoBuf<'a>> {
         if len > i64::MAX as u64 {
-            return Err(Errno::EINVAL);
+            return Err(Errno::EFAULT);
         }
         let len = len.min(MAX_COUNT);
         if !abi::layout::user_range_ok(addr, len) {

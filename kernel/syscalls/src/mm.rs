@@ -2,6 +2,7 @@
 
 use crate::Args;
 use alloc::sync::Arc;
+use core_::file::oflag;
 use core_::mm::{Mm, flag};
 use core_::uaccess;
 use core_::{Errno, Result, counters, current};
@@ -12,8 +13,16 @@ fn mm() -> Result<Arc<Mm>> {
 
 /// mmap(2).
 pub fn mmap(a: &Args) -> Result<i64> {
+    const SHARED_VALIDATE: u32 = 3;
     let flags = a.u32(3);
     let file = if flags & flag::ANONYMOUS != 0 { None } else { Some(current().files().get(a.fd(4))?) };
+    if file.as_ref().is_some_and(|f| f.flags() & oflag::PATH != 0) {
+        return Err(Errno::EBADF);
+    }
+    // Only files have flags to validate.
+    if file.is_none() && flags & flag::TYPE == SHARED_VALIDATE {
+        return Err(Errno::EINVAL);
+    }
     let mm = mm()?;
     mm.tell_resident();
     mm.mmap(a.u64(0), a.u64(1), a.u32(2), flags, file, a.u64(5)).map(|p| p as i64)
