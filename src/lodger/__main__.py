@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
+from lodger.cli.main import script
 
-from lodger.cli.main import main
-
-sys.exit(main())
+script()

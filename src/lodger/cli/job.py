@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 
@@ -89,6 +90,7 @@ class Attendance:
 
     def until_end(self, limit: float | None) -> bool:
         """True when it had to be killed for its time, ``limit`` seconds. Raises GuestPanic when that did not help."""
+        gc.enable()
         scopes = {int(number): scope for number, scope in FORWARDED}
         deadline = None if limit is None else time.monotonic() + limit
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import os
 import sys
@@ -14,7 +15,7 @@ from lodger.host import signals
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
 OWN_ERROR, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
 
@@ -63,6 +64,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             signals.signal(number, handler)
 
 
+def script() -> NoReturn:
+    """The program: main(), without what takes time and serves nobody in a process that does one thing.
+
+    Cycles are collected once the command runs, and the interpreter is not taken apart at the end: what has to be given
+    back on the host is by then, and nothing of ours is registered with atexit.
+    """
+    gc.disable()
+    status = main()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            pass  # main() has said what there was to say of standard output
+    os._exit(status)
+
+
 class _EndedError(BaseException):
     """A signal that ends us. Not an Exception: nobody but main() is to catch it."""
 
@@ -105,6 +122,8 @@ def _dispatch(words: list[str]) -> int:
     if verb is None:
         say(f"there is no verb {words[0]!r}; lodger --help lists them")
         return OWN_ERROR
+    if words[0] != "run":  # which goes on to collect when its command runs
+        gc.enable()
     return verb(words[1:])
 
 
