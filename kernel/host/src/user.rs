@@ -157,6 +157,11 @@ fn again(addr: u64, len: u64, write: bool) -> bool {
     f(addr, len, write)
 }
 
+/// Both are asked: what one has in order the other may not have.
+fn resolved(addr: u64, len: u64, write: bool) -> bool {
+    again(addr, len, write) | fault_in(addr, len, write)
+}
+
 /// Makes a host call that is given application memory, and makes it again where the memory was not accessible and is now.
 ///
 /// # Errors
@@ -216,7 +221,7 @@ fn faulting(n: u64, addr: u64, write: bool, mut copy: impl FnMut(u64) -> u64) ->
         tries = if now > done { 0 } else { tries + 1 };
         done = now;
         // The access that failed is one byte wide.
-        if tries > TRIES || !(fault_in(addr + done, 1, write) || again(addr + done, 1, write)) {
+        if tries > TRIES || !resolved(addr + done, 1, write) {
             return left;
         }
     }
@@ -301,7 +306,7 @@ pub fn load_u32(addr: u64) -> Result<u32> {
         if p.rax == 0 {
             return Ok(p.rdx as u32);
         }
-        if !(fault_in(addr, 4, false) || again(addr, 4, false)) {
+        if !resolved(addr, 4, false) {
             break;
         }
     }
@@ -325,7 +330,7 @@ pub fn cmpxchg_u32(addr: u64, expected: u32, new: u32) -> Result<u32> {
         if p.rax == 0 {
             return Ok(p.rdx as u32);
         }
-        if !(fault_in(addr, 4, true) || again(addr, 4, true)) {
+        if !resolved(addr, 4, true) {
             break;
         }
     }
