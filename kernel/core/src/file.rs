@@ -110,7 +110,7 @@ pub trait FileOps: Send + Sync + Any {
         false
     }
 
-    /// Attributes of an object without an inode; None: those of the inode, or guessed from [`FileOps::link_text`].
+    /// Attributes of an object without an inode; None: those of the inode, or of Linux's anon_inodefs.
     fn attr(&self, file: &File) -> Option<Attr> {
         None
     }

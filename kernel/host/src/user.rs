@@ -119,42 +119,57 @@ pub fn fixup(rip: u64) -> Option<u64> {
 /// Makes `[addr, addr+len)` accessible, for writing where asked: false where that is impossible.
 pub type FaultIn = fn(addr: u64, len: u64, write: bool) -> bool;
 
-static FAULT_IN: AtomicUsize = AtomicUsize::new(0);
+/// A [`FaultIn`] that the guest kernel registers; none is as one that says no.
+struct Hook(AtomicUsize);
+
+impl Hook {
+    const fn new() -> Hook {
+        Hook(AtomicUsize::new(0))
+    }
+
+    fn set(&self, f: FaultIn) {
+        self.0.store(f as usize, Ordering::Release);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// Asks it; false too where the range is not an application's.
+    fn ask(&self, addr: u64, len: u64, write: bool) -> bool {
+        let f = self.0.load(Ordering::Acquire);
+        if f == 0 || !layout::user_range_ok(addr, len) {
+            return false;
+        }
+        // SAFETY: only `set` stores here.
+        let f: FaultIn = unsafe { core::mem::transmute::<usize, FaultIn>(f) };
+        f(addr, len, write)
+    }
+}
+
+static FAULT_IN: Hook = Hook::new();
+static AGAIN: Hook = Hook::new();
 
 /// Registers who resolves faults on application memory: under `remap` spaces pages come when they are touched, and the guest
 /// kernel's own accesses do not go through a trap.
 pub fn on_fault(f: FaultIn) {
-    FAULT_IN.store(f as usize, Ordering::Release);
+    FAULT_IN.set(f);
 }
 
 /// Asks for `[addr, addr+len)` to be made accessible. False where nobody is registered (the host resolves faults).
 fn fault_in(addr: u64, len: u64, write: bool) -> bool {
-    let f = FAULT_IN.load(Ordering::Acquire);
-    if f == 0 || !layout::user_range_ok(addr, len) {
-        return false;
-    }
-    // SAFETY: only `on_fault` stores here.
-    let f: FaultIn = unsafe { core::mem::transmute::<usize, FaultIn>(f) };
-    f(addr, len, write)
+    FAULT_IN.ask(addr, len, write)
 }
-
-static AGAIN: AtomicUsize = AtomicUsize::new(0);
 
 /// Registers who says, of an access that has failed, whether it can be tried again: memory that waits for its first touch, or was
 /// made accessible by another thread at that moment. Not asked before a host call.
 pub fn on_failure(f: FaultIn) {
-    AGAIN.store(f as usize, Ordering::Release);
+    AGAIN.set(f);
 }
 
 /// Whether an access to `[addr, addr+len)` that has failed can be tried again.
 fn again(addr: u64, len: u64, write: bool) -> bool {
-    let f = AGAIN.load(Ordering::Acquire);
-    if f == 0 || !layout::user_range_ok(addr, len) {
-        return false;
-    }
-    // SAFETY: only `on_failure` stores here.
-    let f: FaultIn = unsafe { core::mem::transmute::<usize, FaultIn>(f) };
-    f(addr, len, write)
+    AGAIN.ask(addr, len, write)
 }
 
 /// Both are asked: what one has in order the other may not have.
@@ -186,7 +201,7 @@ pub(crate) fn host_call(
 /// # Errors
 /// `EFAULT` where its first bytes can not be made accessible; what follows is the host call's to find out.
 fn prepare(iov: &[crate::file::IoVec], write: bool) -> Result<()> {
-    if FAULT_IN.load(Ordering::Relaxed) == 0 {
+    if !FAULT_IN.is_set() {
         return Ok(());
     }
     for (i, v) in iov.iter().enumerate() {

@@ -182,7 +182,7 @@ fn owner_there(owner: i64) -> Result<()> {
     let there = match owner {
         0 => true,
         o if o < 0 => !tree.group(id).is_empty(),
-        _ => tree.process(id).is_some() || tree.thread(id).is_some(),
+        _ => tree.process_of(id).is_some(),
     };
     if there { Ok(()) } else { Err(Errno::ESRCH) }
 }

@@ -1,8 +1,9 @@
 //! How much of an address space is in memory, for /proc.
 //!
 //! The host knows, not the guest kernel: under `multi` spaces pages come by the host's faults. A process asks it for its own
-//! space (mincore(2)). For others' spaces nothing can be asked from here: there is what the process itself found when it last
-//! mapped or unmapped something after a reader had asked, and what it has mapped since: the most that it can be.
+//! space (mincore(2)). Others ask for the parts of it by an errand (`errand.rs`). For its sums, which ps(1) reads of every
+//! process, nobody is disturbed: there is what the process itself found when it last mapped or unmapped something after a
+//! reader had asked, and what it has mapped since: the most that it can be.
 
 use super::{Mm, Space, Vma, flag, spaces};
 use crate::Result;

@@ -118,6 +118,12 @@ impl Tree {
         self.threads.get(&tid).and_then(Weak::upgrade)
     }
 
+    /// The process with this pid, or else that of the thread with this number.
+    #[must_use]
+    pub fn process_of(&self, number: u32) -> Option<Arc<Process>> {
+        self.process(number).or_else(|| self.thread(number).map(|t| t.process.clone()))
+    }
+
     /// All processes by ascending pid.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Process>> {

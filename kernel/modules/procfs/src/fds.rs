@@ -5,7 +5,6 @@ use crate::process::{Who, ino};
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-
 use core_::file::{File, oflag};
 use core_::vfs::pseudo::{Entries, Id, Link, Text};
 use core_::vfs::{self, DirList, Inode, kind};

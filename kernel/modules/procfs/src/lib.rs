@@ -88,10 +88,8 @@ struct Root {
 impl Entries for Root {
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
         if let Some(pid) = number(name) {
-            let tree = TREE.lock();
             // A thread's number names its process too, though it is not listed.
-            let p = tree.process(pid).or_else(|| tree.thread(pid).map(|t| t.process.clone())).ok_or(Errno::ENOENT)?;
-            drop(tree);
+            let p = TREE.lock().process_of(pid).ok_or(Errno::ENOENT)?;
             return Ok(process::dir_named(self.dev, p.pid, pid));
         }
         let name = core::str::from_utf8(name).map_err(|_| Errno::ENOENT)?;

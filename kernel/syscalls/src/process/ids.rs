@@ -40,10 +40,7 @@ pub fn by_pid(pid: i32) -> Result<Arc<Process>> {
     match pid {
         0 => Ok(current().process.clone()),
         p if p < 0 => Err(Errno::ESRCH),
-        p => {
-            let tree = TREE.lock();
-            tree.process(p as u32).or_else(|| tree.thread(p as u32).map(|t| t.process.clone())).ok_or(Errno::ESRCH)
-        }
+        p => TREE.lock().process_of(p as u32).ok_or(Errno::ESRCH),
     }
 }
 

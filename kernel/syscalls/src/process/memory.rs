@@ -12,10 +12,7 @@ use core_::{Errno, Result, current};
 /// The other process's memory, for who may trace it.
 fn space(pid: u32) -> Result<Arc<Mm>> {
     let me = current();
-    let p = {
-        let tree = TREE.lock();
-        tree.process(pid).or_else(|| tree.thread(pid).map(|t| t.process.clone())).ok_or(Errno::ESRCH)?
-    };
+    let p = TREE.lock().process_of(pid).ok_or(Errno::ESRCH)?;
     let c = me.cred();
     if !Arc::ptr_eq(&p, &me.process) && !p.may_be_traced(&c, c.uid, c.gid) {
         return Err(Errno::EPERM);
