@@ -93,6 +93,18 @@ pub struct Image {
     pub env: Vec<u8>,
 }
 
+impl Image {
+    /// The area is of the stack that execve made: it may be in several pieces, as protection and accounting differ in it.
+    fn is_stack(&self, start: u64, v: &Vma) -> bool {
+        v.mapping.is_none() && self.stack_low <= start && v.end <= self.stack_high
+    }
+
+    /// The area grows downwards on Linux: the stack does (which is mapped to its limit here).
+    fn grows_down(&self, start: u64, v: &Vma) -> bool {
+        v.flags & flag::GROWSDOWN != 0 || self.is_stack(start, v)
+    }
+}
+
 /// The areas and the image; behind one lock (rank 2), held across the host calls that change the mappings, because
 /// tree and host must not differ in between.
 #[derive(Default)]
@@ -234,14 +246,16 @@ impl Mm {
         self.space.lock().exe.clone()
     }
 
-    /// Where the area at `addr` begins, if it is one that grows downwards, or the stack (which is mapped to its limit here).
+    /// Where the area at `addr` begins, if it is one that grows downwards: on Linux it is one, however many pieces it is in here.
     #[must_use]
     pub fn grows_down_to(&self, addr: u64) -> Option<u64> {
         let s = self.space.lock();
-        let grows = |(start, v): &(u64, &Vma)| {
-            v.flags & flag::GROWSDOWN != 0 || (*start <= s.image.stack_start && s.image.stack_start < v.end)
-        };
-        s.areas.find(addr).filter(grows).map(|(start, _)| start)
+        let (mut start, v) = s.areas.find(addr).filter(|(start, v)| s.image.grows_down(*start, v))?;
+        let piece = |(low, p): &(u64, &Vma)| s.image.is_stack(*low, p) && p.prot == v.prot;
+        while let Some((low, _)) = s.areas.find(start - 1).filter(piece) {
+            start = low;
+        }
+        Some(start)
     }
 
     /// Bytes of address space in use.

@@ -81,10 +81,8 @@ impl Space {
         let mut sum = Sizes::default();
         for (start, v) in self.areas.iter() {
             let pages = (v.end - start) / PAGE;
-            let stack =
-                v.flags & flag::GROWSDOWN != 0 || (start <= self.image.stack_start && self.image.stack_start < v.end);
             sum.locked += if v.flags & flag::LOCKED != 0 { pages } else { 0 };
-            if stack {
+            if self.image.grows_down(start, v) {
                 sum.stack += pages;
             } else if v.prot & flag::PROT_WRITE != 0 && v.flags & flag::TYPE == flag::PRIVATE {
                 sum.data += pages;

@@ -23,6 +23,8 @@ pub fn vdso() -> (u64, u64, u64) {
     (v(0), v(1), v(2))
 }
 
+const STACK: &[u8] = b"[stack]";
+
 fn name(start: u64, v: &Vma, image: &Image) -> Vec<u8> {
     if let Some(m) = &v.mapping {
         return crate::vfs::file_name(&m.file);
@@ -30,8 +32,8 @@ fn name(start: u64, v: &Vma, image: &Image) -> Vec<u8> {
     if v.flags & flag::SHARED != 0 {
         return b"/dev/zero (deleted)".to_vec();
     }
-    if start <= image.stack_start && image.stack_start < v.end {
-        return b"[stack]".to_vec();
+    if image.is_stack(start, v) {
+        return STACK.to_vec();
     }
     if image.brk > image.brk_start && start < image.brk && v.end > image.brk_start {
         return b"[heap]".to_vec();
@@ -106,6 +108,10 @@ impl Mm {
                 }
                 _ => out.push(area),
             }
+        }
+        // Once they are put together: of what the stack has been split into, the area of its beginning has the name.
+        for a in out.iter_mut().filter(|a| a.name == STACK && !(a.start..=a.end).contains(&s.image.stack_start)) {
+            a.name.clear();
         }
         if vdso != 0 {
             let at = out.partition_point(|a| a.start < vdso);
