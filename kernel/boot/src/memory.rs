@@ -17,6 +17,7 @@ const MAP_PRIVATE: u32 = 2;
 const MAP_FIXED: u32 = 0x10;
 const MAP_ANONYMOUS: u32 = 0x20;
 const MAP_NORESERVE: u32 = 0x4000;
+const MADV_WIPEONFORK: u32 = 18;
 
 /// Keys of the pkey guard: all of the guest kernel's memory; the pages that applications may read but not write.
 pub const KEY_KERNEL: i32 = 1;
@@ -47,14 +48,12 @@ pub fn map_kernel(fd: i32) -> Result<()> {
     shared(layout::TRUSTED_BASE, layout::THREAD_PAGE * layout::MAX_SLOTS as u64)?;
     let table = layout::STUBS_END - layout::JUMP_TABLE;
     shared(layout::JUMP_ALIAS, table)?;
-    map(
-        layout::OPEN_BASE,
-        layout::THREAD_PAGE * layout::MAX_SLOTS as u64,
-        PROT_RW,
-        MAP_PRIVATE | MAP_ANONYMOUS,
-        -1,
-        0,
-    )?;
+    let open = layout::THREAD_PAGE * layout::MAX_SLOTS as u64;
+    map(layout::OPEN_BASE, open, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)?;
+    // What rests in an open page does so for a few instructions, and a fork is not among them: without this the parent, too, would
+    // pay for a copy of its page after each one.
+    // SAFETY: boot only; nothing is in these pages yet.
+    Errno::from_ret(unsafe { syscall!(madvise, layout::OPEN_BASE, open, MADV_WIPEONFORK) })?;
     map(layout::JUMP_TABLE, layout::JUMP_TABLE_SIZE, PROT_READ, MAP_SHARED, fd, off(layout::JUMP_ALIAS))?;
     map(layout::STUBS, layout::STUBS_SIZE, PROT_RX, MAP_SHARED, fd, off(layout::JUMP_ALIAS) + layout::JUMP_TABLE_SIZE)
 }
