@@ -181,16 +181,20 @@ fn resolved(addr: u64, len: u64, write: bool) -> bool {
 ///
 /// # Errors
 /// As [`prepare`]; the host's.
-pub(crate) fn host_call(
-    iov: &[crate::file::IoVec],
-    write: bool,
-    mut call: impl FnMut() -> Result<usize>,
-) -> Result<usize> {
+pub(crate) fn host_call(iov: &[crate::file::IoVec], write: bool, call: impl FnMut() -> Result<usize>) -> Result<usize> {
     prepare(iov, write)?;
+    again_if(|| iov.iter().all(|v| again(v.base, v.len, write)), call)
+}
+
+/// Makes a host call, and makes it again where it failed for memory that `may` has made accessible.
+///
+/// # Errors
+/// The host's.
+pub fn again_if<T>(may: impl Fn() -> bool, mut call: impl FnMut() -> Result<T>) -> Result<T> {
     let mut tries = 0;
     loop {
         match call() {
-            Err(Errno::EFAULT) if tries < TRIES && iov.iter().all(|v| again(v.base, v.len, write)) => tries += 1,
+            Err(Errno::EFAULT) if tries < TRIES && may() => tries += 1,
             r => return r,
         }
     }

@@ -12,14 +12,12 @@ use core_::{Errno, Result, current};
 
 /// What a call that reads returns, counted for /proc/PID/io.
 fn was_read(r: Result<usize>) -> Result<i64> {
-    let n = r.as_ref().map_or(0, |n| *n);
-    current().io.read(n);
+    current().io.read(*r.as_ref().unwrap_or(&0));
     r.map(|n| n as i64)
 }
 
 fn written(r: Result<usize>) -> Result<i64> {
-    let n = r.as_ref().map_or(0, |n| *n);
-    current().io.wrote(n);
+    current().io.wrote(*r.as_ref().unwrap_or(&0));
     r.map(|n| n as i64)
 }
 

@@ -6,7 +6,7 @@
 //! has been through the guest kernel, and so is past that.
 
 use super::{Mm, spaces};
-use crate::signal::wake_for_work;
+use crate::signal::wake_all;
 use crate::task::TREE;
 use abi::layout::PAGE;
 use alloc::sync::Arc;
@@ -26,8 +26,7 @@ pub fn file_shrunk(id: usize, len: u64) {
             mm.apply_cuts();
             continue;
         }
-        let threads = p.threads.lock().clone();
-        threads.iter().for_each(|t| wake_for_work(t));
+        wake_all(&p);
     }
 }
 

@@ -5,7 +5,7 @@
 //! guest kernel (it is woken, and goes on sleeping after); the same way signals go. No call of the application sees that.
 
 use super::Mm;
-use crate::signal::wake_for_work;
+use crate::signal::wake_all;
 use crate::task::TREE;
 use crate::uaccess;
 use crate::wait::{Interrupt, WaitQueue, wait_on};
@@ -43,9 +43,7 @@ impl Mm {
         let mut some = false;
         for p in all {
             if p.mm.lock().as_ref().is_some_and(|mm| core::ptr::eq(&**mm, self)) {
-                let threads = p.threads.lock().clone();
-                some |= !threads.is_empty();
-                threads.iter().for_each(|t| wake_for_work(t));
+                some |= wake_all(&p);
             }
         }
         some

@@ -174,12 +174,9 @@ impl Space {
             let opened = parts.iter().try_for_each(|(from, to)| mem::mprotect(*from, to - from, prot));
             if let Err(e) = opened {
                 // The host has no more areas. What can be written must be counted, so none of it can.
+                let closed = if flags & flag::LAZY != 0 { 0 } else { prot & !flag::PROT_WRITE };
                 for (from, to) in parts {
-                    let _ = mem::mprotect(
-                        from,
-                        to - from,
-                        if flags & flag::LAZY != 0 { 0 } else { prot & !flag::PROT_WRITE },
-                    );
+                    let _ = mem::mprotect(from, to - from, closed);
                 }
                 return Err(e);
             }

@@ -88,9 +88,9 @@ impl Mm {
         }
         let hint = addr & !(PAGE - 1);
         let hint = if fixed || (hint >= layout::USER_MIN && host::mem::mappable(hint, len)) { hint } else { 0 };
-        // More than can be committed, but asked for as address space to be used here and there (the sanitizers' shadow).
         // What lies beyond is ours.
         let flags = flags & ALL;
+        // More than can be committed, but asked for as address space to be used here and there (the sanitizers' shadow).
         let lazy =
             file.is_none() && !shared && flags & NORESERVE != 0 && prot & PROT_WRITE != 0 && super::too_much(len);
         // A page that nobody touches takes no frame of the memory file.

@@ -9,6 +9,14 @@ use core::sync::atomic::Ordering;
 /// Host signal that makes a thread look for work (SIGURG's default is to be ignored: a late one harms nobody).
 pub const KICK: u32 = 23;
 
+/// [`wake_for_work`] for each thread of `p`; false where it has none any more.
+pub fn wake_all(p: &Process) -> bool {
+    // A copy: each wake may be a host call, and nobody needs to wait for that.
+    let threads = p.threads.lock().clone();
+    threads.iter().for_each(|t| wake_for_work(t));
+    !threads.is_empty()
+}
+
 /// Makes `t` notice that it has work: unparks it if it sleeps in the guest kernel, kicks it if it runs application code.
 ///
 /// One kick for all that comes until the thread looks: it looks before it sleeps and before its application runs, and each
@@ -62,9 +70,7 @@ fn generate(p: &Arc<Process>, signo: u32) {
             drop(st);
             p.report.store(0xffff, Ordering::SeqCst);
             notify(p, super::code::CLD_CONTINUED, sig::CONT);
-            for t in p.threads.lock().iter() {
-                wake_for_work(t);
-            }
+            wake_all(p);
         }
     } else if STOPS.has(signo) {
         each(SigSet::of(sig::CONT));
@@ -108,7 +114,7 @@ pub fn send_process(p: &Arc<Process>, info: SigInfo) -> bool {
     signalfd_wake(p);
     // The main thread if it wants it, else any that does; SIGKILL and stops concern all.
     if info.signo == sig::KILL || default_action(info.signo) == Default_::Stop {
-        threads.iter().for_each(|t| wake_for_work(t));
+        wake_all(p);
     } else if let Some(t) = threads.iter().find(|t| wanted(t)) {
         wake_for_work(t);
     } else {

@@ -184,6 +184,17 @@ pub fn file_text(file: &File, root: &Path) -> Vec<u8> {
     file.path().map_or_else(|| b"anon_inode:[unknown]".to_vec(), |p| p.text(root))
 }
 
+/// lseek(2) over what has no end that can be told: SEEK_SET and SEEK_CUR only.
+///
+/// # Errors
+/// `EINVAL` for another whence or a negative result.
+pub fn seek_without_end(file: &File, off: i64, whence: u32) -> Result<u64> {
+    if whence > 1 {
+        return Err(Errno::EINVAL);
+    }
+    generic_seek(file, off, whence, 0, |_, _| Err(Errno::EINVAL))
+}
+
 /// lseek(2) over a thing of `size` bytes; the position is the file's. `data` answers SEEK_DATA and SEEK_HOLE.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! Files whose contents are made when they are read: what /proc and /sys consist of.
 
-use super::{Attr, Caching, DirList, Inode, Path, Perm, SetAttr, Time, generic_seek, kind, now};
+use super::{Attr, Caching, DirList, Inode, Path, Perm, SetAttr, Time, kind, now, seek_without_end};
 use crate::file::{File, FileOps};
 use crate::io::IoBuf;
 use crate::{Errno, Mutex, Result};
@@ -136,10 +136,7 @@ impl FileOps for TextFile {
     }
 
     fn seek(&self, file: &File, off: i64, whence: u32) -> Result<u64> {
-        if whence >= 2 {
-            return Err(Errno::EINVAL);
-        }
-        generic_seek(file, off, whence, 0, |_, _| Err(Errno::EINVAL))
+        seek_without_end(file, off, whence)
     }
 }
 

@@ -9,7 +9,7 @@ use core::any::Any;
 use core_::file::{File, FileOps};
 use core_::io::IoBuf;
 use core_::mm::{Mm, errand};
-use core_::vfs::generic_seek;
+use core_::vfs::seek_without_end;
 use core_::{Errno, Result};
 
 /// What an open file keeps: the space as it was then, also when the process has another now.
@@ -25,13 +25,6 @@ fn or_end<T>(r: Result<T>, end: T) -> Result<T> {
         Err(Errno::ESRCH) => Ok(end),
         r => r,
     }
-}
-
-fn seek(file: &File, off: i64, whence: u32) -> Result<u64> {
-    if whence > 1 {
-        return Err(Errno::EINVAL);
-    }
-    generic_seek(file, off, whence, 0, |_, _| Err(Errno::EINVAL))
 }
 
 impl FileOps for Mem {
@@ -75,7 +68,7 @@ impl FileOps for Mem {
     }
 
     fn seek(&self, file: &File, off: i64, whence: u32) -> Result<u64> {
-        seek(file, off, whence)
+        seek_without_end(file, off, whence)
     }
 }
 
@@ -129,7 +122,7 @@ impl FileOps for PageMap {
     }
 
     fn seek(&self, file: &File, off: i64, whence: u32) -> Result<u64> {
-        seek(file, off, whence)
+        seek_without_end(file, off, whence)
     }
 }
 

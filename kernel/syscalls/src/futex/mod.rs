@@ -88,16 +88,9 @@ pub fn futex(a: &Args) -> Result<i64> {
 }
 
 /// Calls `f`, and again where the host could not touch one of the words because it waited for its first touch.
-fn touched(words: &[u64], mut f: impl FnMut() -> Result<i64>) -> Result<i64> {
-    const TRIES: u32 = 4;
+fn touched(words: &[u64], f: impl FnMut() -> Result<i64>) -> Result<i64> {
     let again = |w: &u64| [true, false].iter().any(|write| core_::mm::try_again(*w, 4, *write));
-    let mut tries = 0;
-    loop {
-        match f() {
-            Err(Errno::EFAULT) if tries < TRIES && words.iter().all(again) => tries += 1,
-            r => return r,
-        }
-    }
+    host::user::again_if(|| words.iter().all(again), f)
 }
 
 fn wait(a: &Args, op: u32, cmd: u32) -> Result<i64> {
