@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from lodger._record import record
@@ -93,6 +94,17 @@ def _pidfd() -> bool:
     return True
 
 
+def _openat2() -> bool:
+    # A container's filter may not know it. EINVAL for an open_how of no size means that it is there (openat2(2)).
+    from lodger.host.libc import syscall
+
+    try:
+        syscall("openat2", 437, -100, b".", None, 0)
+    except HostError as error:
+        return error.errno == errno.EINVAL
+    return False
+
+
 def _low_address() -> bool:
     # Python's own image may not be there either: nothing of a normal process lives at 1.75 GiB.
     try:
@@ -165,6 +177,10 @@ def features() -> list[Feature]:
         Feature(
             "pidfd", _probe(_pidfd), True, "pidfd_open", "guest-machine processes can be ended safely",
             "run Linux 5.3 or newer",
+        ),
+        Feature(
+            "openat2", _probe(_openat2), True, "openat2", "host directories are opened beneath their roots only",
+            "run Linux 5.6 or newer, or let the sandbox that this runs in allow openat2(2)",
         ),
         Feature(
             "low-addresses", _probe(_low_address), True, "vm.mmap_min_addr",
