@@ -95,7 +95,7 @@ static void tests(void) {
     SHOW(locked());
     say_status("without privilege", CHILD({
                    SHOW(set(64 << 10));
-                   SHOW(setresuid(54321, 54321, 54321));
+                   SHOW(setresuid(54351, 54351, 54351));
                    prctl(PR_SET_DUMPABLE, 1);
                    unprivileged();
                }));

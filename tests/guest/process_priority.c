@@ -72,7 +72,7 @@ static void tests(void) {
     SHOW(set(PROCESS, 0, 0));
     SHOW(get(PROCESS, 0));
     say_status("own group", CHILD(setpgid(0, 0); SHOW(get(GROUP, 0)); SHOW(set(GROUP, 0, IOPRIO(2, 6))); SHOW(get(GROUP, 0))));
-    say_status("unprivileged", CHILD(CHECK(setresuid(1234, 1234, 1234) == 0); SHOW(set(PROCESS, 0, IOPRIO(2, 1))); SHOW(set(PROCESS, 0, IOPRIO(1, 1)));
+    say_status("unprivileged", CHILD(CHECK(setresuid(54342, 54342, 54342) == 0); SHOW(set(PROCESS, 0, IOPRIO(2, 1))); SHOW(set(PROCESS, 0, IOPRIO(1, 1)));
                                      SHOW(set(PROCESS, getppid(), IOPRIO(2, 1))); SHOW(get(PROCESS, getppid()))));
 
     SHOW(sched_getscheduler(0));
@@ -86,10 +86,10 @@ static void tests(void) {
     SHOW(sched_setscheduler(0, 77, &zero));
     SHOW(sched_getscheduler(-1));
 
-    SHOW(setpriority(PRIO_USER, 54321, 3));
-    SHOW(getpriority(PRIO_USER, 54321));
+    SHOW(setpriority(PRIO_USER, 54341, 3));
+    SHOW(getpriority(PRIO_USER, 54341));
     say_status("a user's", CHILD({
-                   SHOW(setresuid(54321, 54321, 54321));
+                   SHOW(setresuid(54341, 54341, 54341));
                    int box[2];
                    CHECK(pipe(box) == 0);
                    pid_t other = fork();
@@ -105,8 +105,8 @@ static void tests(void) {
                    SHOW(getpriority(PRIO_USER, 0)); // the best of both
                    SHOW(setpriority(PRIO_USER, 0, 9));
                    SHOW(getpriority(PRIO_PROCESS, other));
-                   SHOW(getpriority(PRIO_USER, 54321));
-                   SHOW(setpriority(PRIO_USER, 54321, 8));
+                   SHOW(getpriority(PRIO_USER, 54341));
+                   SHOW(setpriority(PRIO_USER, 54341, 8));
                    SHOW(setpriority(PRIO_USER, 0xffff, 8));
                    fflush(stdout);
                    CHECK(write(box[1], "x", 1) == 1);
@@ -122,5 +122,5 @@ static void tests(void) {
                }));
     say_status("threads", CHILD(threads()));
     SHOW(syscall(SYS_reboot, 1, 2, 3, NULL));
-    say_status("unprivileged", CHILD(CHECK(setresuid(1234, 1234, 1234) == 0); SHOW(syscall(SYS_reboot, 1, 2, 3, NULL))));
+    say_status("unprivileged", CHILD(CHECK(setresuid(54342, 54342, 54342) == 0); SHOW(syscall(SYS_reboot, 1, 2, 3, NULL))));
 }

@@ -98,7 +98,7 @@ static void zombie(void) {
     pid_t p = fork();
     if (!p) {
         prctl(PR_SET_NAME, "a zombie to be");
-        CHECK(setresgid(123, 123, 123) == 0 && setresuid(54321, 54321, 54321) == 0);
+        CHECK(setresgid(123, 123, 123) == 0 && setresuid(54361, 54361, 54361) == 0);
         _exit(3);
     }
     siginfo_t si;
@@ -136,6 +136,6 @@ static void tests(void) {
     zombie();
     // A process that has set its memory aside is still its user's.
     struct stat st;
-    say_status("not dumpable", CHILD(CHECK(setresuid(54321, 54321, 54321) == 0); SHOW(stat("/proc/self", &st)); printf("of %d\n", st.st_uid);
+    say_status("not dumpable", CHILD(CHECK(setresuid(54361, 54361, 54361) == 0); SHOW(stat("/proc/self", &st)); printf("of %d\n", st.st_uid);
                                       SHOW(stat("/proc/self/environ", &st)); printf("of %d\n", st.st_uid)));
 }

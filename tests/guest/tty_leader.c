@@ -7,8 +7,8 @@ static volatile int hup, cont;
 static void on(int s) { *(s == SIGHUP ? &hup : &cont) += 1; }
 
 static void tests(void) {
-    int master, slave, done[2];
-    CHECK(openpty(&master, &slave, NULL, NULL, NULL) == 0 && pipe(done) == 0);
+    int master, slave, done[2], ready[2];
+    CHECK(openpty(&master, &slave, NULL, NULL, NULL) == 0 && pipe(done) == 0 && pipe(ready) == 0);
     pid_t leader = fork();
     if (!leader) {
         setsid();
@@ -16,6 +16,7 @@ static void tests(void) {
         if (!fork()) {
             handle(SIGHUP, on, 0);
             handle(SIGCONT, on, 0);
+            write(ready[1], "x", 1);
             while (!hup) nap(5);
             nap(50);
             printf("hangups %d continued %d\n", hup, cont);
@@ -28,7 +29,8 @@ static void tests(void) {
             write(done[1], "x", 1);
             _exit(0);
         }
-        nap(20);
+        char c;
+        CHECK(read(ready[0], &c, 1) == 1);
         _exit(3);
     }
     say_status("leader", wait_for(leader));
