@@ -23,11 +23,16 @@ static void start(int i, unsigned *at, unsigned bits) {
     while (!ws[i].tid) nap(1);
     until_state(ws[i].tid, 'S');
 }
-static int finished(int n) {
-    nap(10);
+static int counted(int n) {
     int k = 0;
     for (int i = 0; i < n; i++) k += ws[i].result == 1;
     return k;
+}
+// Of the first `n`, once at least `some` have: and a moment later, in case there are more.
+static int finished(int n, int some) {
+    for (int i = 0; i < 1000 && counted(n) < some; i++) nap(2);
+    nap(10);
+    return counted(n);
 }
 static void join(int n) {
     for (int i = 0; i < n; i++) pthread_join(ws[i].thread, NULL);
@@ -58,14 +63,14 @@ static void tests(void) {
     for (int i = 0; i < 4; i++) start(i, &word, ~0u);
     SHOW(futex(&word, FUTEX_WAKE, 4, NULL, NULL, 0)); // shared: another key
     SHOW(futex(&word, FUTEX_WAKE | P, 1, NULL, NULL, 0));
-    SHOW(finished(4));
+    SHOW(finished(4, 1));
     SHOW(ws[0].result); // first come, first woken
     SHOW(futex(&word, FUTEX_WAKE | P, 10, NULL, NULL, 0));
     join(4);
     for (int i = 0; i < 3; i++) start(i, &word, 1u << i);
     SHOW(futex(&word, FUTEX_WAKE_BITSET | P, 10, NULL, NULL, 8));
     SHOW(futex(&word, FUTEX_WAKE_BITSET | P, 10, NULL, NULL, 2));
-    finished(3);
+    finished(3, 1);
     printf("%ld %ld %ld\n", ws[0].result, ws[1].result, ws[2].result);
     SHOW(futex(&word, FUTEX_WAKE | P, 10, NULL, NULL, 0));
     join(3);
@@ -73,7 +78,7 @@ static void tests(void) {
     for (int i = 0; i < 5; i++) start(i, &word, ~0u);
     SHOW(futex(&word, FUTEX_CMP_REQUEUE | P, 1, (void *)2, &other, 9));
     SHOW(futex(&word, FUTEX_CMP_REQUEUE | P, 1, (void *)2, &other, 0));
-    SHOW(finished(5));
+    SHOW(finished(5, 1));
     SHOW(futex(&other, FUTEX_WAKE | P, 10, NULL, NULL, 0));
     SHOW(futex(&word, FUTEX_REQUEUE | P, 0, (void *)10, &other, 0));
     SHOW(futex(&word, FUTEX_WAKE | P, 10, NULL, NULL, 0));

@@ -17,10 +17,16 @@ static void quoted(const char *what, int fd) {
     for (ssize_t i = 0; i < n; i++) printf(b[i] > 32 && b[i] < 127 ? "%c" : "<%d>", b[i]);
     puts("");
 }
+// A line discipline may work in its own time: until something can be read, and a moment longer.
+static void settle(void) {
+    struct pollfd p[] = {{m, POLLIN}, {s, POLLIN}};
+    poll(p, 2, 100);
+    nap(5);
+}
 static void both(const char *what) {
     char label[64];
     snprintf(label, sizeof label, "%s, echo", what);
-    nap(5);
+    settle();
     quoted(label, m);
     quoted(what, s);
 }
@@ -72,13 +78,13 @@ static void tests(void) {
     send_("\x04"), both("end of file pushes");
     send_("\x04"), both("end of file alone");
     send_("two\nlines\n");
-    nap(5);
+    settle();
     quoted("first", s), quoted("second", s), quoted("echo", m);
     CHECK(write(s, "out\tput\n", 8) == 8);
     quoted("output", m);
     int n;
     send_("12345\n678");
-    nap(5);
+    settle();
     SHOW(ioctl(s, FIONREAD, &n));
     SHOW(n);
     char c[3];
@@ -109,14 +115,14 @@ static void tests(void) {
     t.c_oflag |= OPOST | ONLCR;
     t.c_cc[VMIN] = 1;
     SHOW(tcsetattr(s, TCSADRAIN, &t));
-    send_("\x13"); // stop
-    nap(5);
     fcntl(s, F_SETFL, O_NONBLOCK);
     struct pollfd p = {s, POLLOUT};
+    send_("\x13"); // stop
+    for (int i = 0; i < 500 && poll(&p, 1, 0) != 0; i++) nap(2);
     SHOW(write(s, "held", 4));
     quoted("while stopped", m);
     send_("\x11");
-    nap(5);
+    CHECK(poll(&p, 1, 1000) == 1);
     SHOW(write(s, "free", 4));
     quoted("after start", m);
     SHOW(poll(&p, 1, 0));
@@ -133,7 +139,7 @@ static void tests(void) {
     int on = 1;
     SHOW(ioctl(m, TIOCPKT, &on));
     send_("p\n");
-    nap(5);
+    settle();
     quoted("packet mode", m);
     tcflush(s, TCIFLUSH);
     quoted("packet: flushed", m);
