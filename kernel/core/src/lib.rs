@@ -14,6 +14,7 @@ pub mod file;
 pub mod io;
 pub mod irq;
 pub mod limits;
+pub mod load;
 pub mod log;
 pub mod mm;
 pub mod net;

@@ -73,11 +73,13 @@ pub fn setdomainname(a: &Args) -> Result<i64> {
 
 /// sysinfo(2).
 pub fn sysinfo(a: &Args) -> Result<i64> {
-    let up = host::time::clock_gettime(7).map_or(0, |t| t.0 as u64);
+    // As /proc/uptime; Linux rounds up. Loads have 16 bits of fraction here.
+    let up = core_::load::up_ns().div_ceil(1_000_000_000);
+    let [one, five, fifteen] = core_::load::averages().map(|v| v << (16 - core_::load::SHIFT));
     let core_::procinfo::Memory { total, files, free } = core_::procinfo::memory();
     let procs = TREE.lock().thread_count() as u64;
     // struct sysinfo: uptime, loads[3], totalram, freeram, sharedram, bufferram, totalswap, freeswap, procs, …, mem_unit
-    let w: [u64; 14] = [up, 0, 0, 0, total, free, files, 0, 0, 0, procs, 0, 0, 1];
+    let w: [u64; 14] = [up, one, five, fifteen, total, free, files, 0, 0, 0, procs, 0, 0, 1];
     UserPtr::<[u64; 14]>::new(a.u64(0)).write(w)?;
     Ok(0)
 }

@@ -6,8 +6,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicU64, Ordering};
+use core_::load::{self, up_ns, used};
 use core_::procinfo::{self, hooks};
-use core_::task::{Process, TREE, Usage};
+use core_::task::{Process, TREE};
 use core_::vfs::mount;
 use core_::{Result, counters, ram};
 
@@ -61,7 +62,12 @@ fn loadavg() -> Result<Vec<u8>> {
         let all = tree.all();
         (runnable(&all), tree.thread_count(), all.last().map_or(0, |p| p.pid))
     };
-    Ok(format!("0.00 0.00 0.00 {running}/{threads} {last}\n").into_bytes())
+    // Two digits, rounded.
+    let [one, five, fifteen] = load::averages().map(|v| {
+        let hundredths = (v * 100 + (1 << load::SHIFT) / 2) >> load::SHIFT;
+        format!("{}.{:02}", hundredths / 100, hundredths % 100)
+    });
+    Ok(format!("{one} {five} {fifteen} {running}/{threads} {last}\n").into_bytes())
 }
 
 fn meminfo() -> Result<Vec<u8>> {
@@ -102,31 +108,12 @@ fn meminfo() -> Result<Vec<u8>> {
     Ok(out.into_bytes())
 }
 
-/// What all processes have used since boot, those that are gone included. Of the live ones page faults are known as far as
-/// their threads have ended.
-fn used() -> Usage {
-    let (all, mut sum) = {
-        let tree = TREE.lock();
-        (tree.all(), tree.ended)
-    };
-    for p in all {
-        let (utime_us, stime_us) = hooks().times(&p);
-        let (nvcsw, nivcsw) = hooks().switches(&p);
-        sum.add(&Usage { utime_us, stime_us, nvcsw, nivcsw, ..*p.usage.lock() });
-    }
-    sum
-}
-
 /// User and system time of all processes, in ticks. Neither ever shrinks, though a process that ends tells anew which is which.
 fn cpu_ticks() -> (u64, u64) {
     static LAST: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
     let u = used();
     let most = |i: usize, us: u64| LAST[i].fetch_max(us, Ordering::Relaxed).max(us) * HZ / 1_000_000;
     (most(0, u.utime_us), most(1, u.stime_us))
-}
-
-fn up_ns() -> u64 {
-    host::time::monotonic_ns().saturating_sub(procinfo::system(|s| s.boot_ns))
 }
 
 fn stat() -> Result<Vec<u8>> {
