@@ -115,8 +115,41 @@ static void seals(void) {
     SHOW(fchmod(yes, 0711));
 }
 
+// A directory whose name is longer than a path can be.
+static void deep(void) {
+    char name[32], text[8192];
+    memset(name, 'd', 31), name[31] = 0;
+    int top = open(".", O_RDONLY), depth = 0;
+    long length = syscall(SYS_getcwd, text, sizeof text) - 1;
+    CHECK(length > 0);
+    for (; length + 32 < 4094 - 31; length += 32, depth++) CHECK(mkdir(name, 0700) == 0 && chdir(name) == 0);
+    char last[64];
+    memset(last, 'e', sizeof last), last[4095 - length - 1] = 0; // 4096 bytes with the NUL
+    CHECK(mkdir(last, 0700) == 0 && chdir(last) == 0);
+    SHOW(syscall(SYS_getcwd, text, sizeof text));
+    SHOW(syscall(SYS_getcwd, text, 4095));
+    SHOW(readlink("/proc/self/cwd", text, sizeof text));
+    CHECK(chdir("..") == 0 && rmdir(last) == 0);
+    strcat(last, "e");
+    CHECK(mkdir(last, 0700) == 0 && chdir(last) == 0);
+    SHOW(syscall(SYS_getcwd, text, sizeof text));
+    SHOW(syscall(SYS_getcwd, text, 10));
+    SHOW(readlink("/proc/self/cwd", text, sizeof text));
+    int here = OK(open("/proc/self/cwd", O_RDONLY | O_DIRECTORY));
+    char link[40];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", here);
+    SHOW(readlink(link, text, sizeof text));
+    SHOW(chdir(link));
+    CHECK(getcwd(text, sizeof text) && strlen(text) == 4096); // the library climbs
+    CHECK(chdir("..") == 0 && rmdir(last) == 0);
+    for (; depth; depth--) CHECK(chdir("..") == 0 && rmdir(name) == 0);
+    CHECK(fchdir(top) == 0);
+    close(here), close(top);
+}
+
 static void tests(void) {
     set_ids();
+    deep();
     flags();
     edges();
     seals();

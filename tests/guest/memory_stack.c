@@ -36,7 +36,60 @@ static void named(void) {
     printf("areas called [stack]: %d, all of argc: %d\n", names > 0, right == names);
 }
 
+// Finds the area of `here` in maps; gives its start, and through `before` the end of the one before it.
+static unsigned long area_of(unsigned long here, unsigned long *before) {
+    static char text[1 << 16];
+    int fd = open("/proc/self/maps", O_RDONLY);
+    size_t got = 0;
+    for (ssize_t n; (n = read(fd, text + got, sizeof text - 1 - got)) > 0;) got += n;
+    close(fd);
+    text[got] = 0;
+    unsigned long from, to;
+    *before = 0;
+    for (char *line = text; sscanf(line, "%lx-%lx", &from, &to) == 2; line = strchr(line, '\n') + 1) {
+        if (from <= here && here < to) return from;
+        *before = to;
+    }
+    return 0;
+}
+
+static unsigned long on_stack;
+static void on_overflow(int s, siginfo_t *i, void *c) {
+    unsigned long below, start = area_of(on_stack, &below), at = (unsigned long)i->si_addr;
+    printf("overflow: code %d, below the stack %d, near it %d\n", i->si_code, at < start, start - at <= 16 * PAGE);
+    // What libsigsegv asks to tell it from another fault: what comes next is farther than the stack.
+    printf("free %d\n", start - below >= 256 * PAGE);
+    void *near = (void *)(start - 16 * PAGE);
+    SHOW(mmap(near, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == near);
+    void *p = mmap(near, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    SHOW(p == near);
+    memset(p, 1, PAGE);
+    SHOW(munmap(p, PAGE));
+    SHOW(mprotect(p, PAGE, PROT_READ));
+    fflush(stdout);
+    _exit(7);
+}
+
+static int deeper(int n) {
+    volatile char some[1024];
+    some[0] = n;
+    return deeper(n + 1) + some[0];
+}
+
+static void overflow(void) {
+    struct rlimit r;
+    CHECK(getrlimit(RLIMIT_STACK, &r) == 0);
+    if (r.rlim_cur > 8 << 20) r.rlim_cur = 8 << 20, CHECK(setrlimit(RLIMIT_STACK, &r) == 0);
+    static char other[64 << 10];
+    stack_t alt = {.ss_sp = other, .ss_size = sizeof other};
+    struct sigaction a = {.sa_sigaction = on_overflow, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    CHECK(sigaltstack(&alt, NULL) == 0 && sigaction(SIGSEGV, &a, NULL) == 0);
+    on_stack = (unsigned long)&r;
+    deeper(0);
+}
+
 static void tests(void) {
+    say_status("overflow", CHILD(overflow()));
     char *here = (char *)((long)__builtin_frame_address(0) & -PAGE);
     SHOW(mprotect(here, PAGE, RW | GROWSDOWN));
     stack_is(here);

@@ -122,10 +122,13 @@ fn read_string(addr: u64, max: usize, too_long: Errno) -> Result<PathBytes> {
 /// A path from application memory: most are short, and need no memory of the heap.
 pub type PathBytes = SmallVec<[u8; 128]>;
 
-/// Reads a path: `ENAMETOOLONG` from 4096 bytes on (PATH_MAX).
+/// Bytes of the longest path, its NUL included.
+pub const PATH_MAX: usize = 4096;
+
+/// Reads a path: `ENAMETOOLONG` from [`PATH_MAX`] bytes on.
 ///
 /// # Errors
 /// `EFAULT`, `ENAMETOOLONG`.
 pub fn read_path(addr: u64) -> Result<PathBytes> {
-    read_string(addr, 4096, Errno::ENAMETOOLONG)
+    read_string(addr, PATH_MAX, Errno::ENAMETOOLONG)
 }

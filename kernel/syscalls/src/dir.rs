@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::path::{self, AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW};
 use core_::task::Cap;
-use core_::uaccess::{read_cstr, read_path, write_bytes};
+use core_::uaccess::{PATH_MAX, read_cstr, read_path, write_bytes};
 use core_::vfs::{self, Path, kind, perm};
 use core_::{Errno, Result, current};
 
@@ -107,7 +107,7 @@ pub fn linkat(a: &Args) -> Result<i64> {
 }
 
 fn do_symlink(target: u64, dirfd: i32, path: u64) -> Result<i64> {
-    let target = read_cstr(target, 4096, Errno::ENAMETOOLONG)?;
+    let target = read_cstr(target, PATH_MAX, Errno::ENAMETOOLONG)?;
     let path = read_path(path)?;
     vfs::symlink(&mut path::walk(dirfd, &path)?, &target, &path).map(|()| 0)
 }
@@ -206,6 +206,9 @@ pub fn getcwd(a: &Args) -> Result<i64> {
     }
     let mut text = cwd.display();
     text.push(0);
+    if text.len() > PATH_MAX {
+        return Err(Errno::ENAMETOOLONG);
+    }
     if (text.len() as u64) > a.u64(1) {
         return Err(Errno::ERANGE);
     }

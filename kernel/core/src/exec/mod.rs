@@ -7,7 +7,7 @@ mod elf;
 mod find;
 mod stack;
 
-pub use stack::check_size;
+pub use stack::{STACK_GAP, check_size};
 
 pub use elf::Header;
 pub use find::{exec_ids, open_exec, open_exec_as};

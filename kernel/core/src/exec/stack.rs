@@ -8,6 +8,8 @@ use alloc::vec::Vec;
 
 /// AT_MINSIGSTKSZ: room for a signal frame with the largest vector state (Linux reports 3632 with AVX-512).
 pub const MIN_SIGSTACK: u64 = 3632;
+/// What is kept free below the stack (`stack_guard_gap`), but from who asks for just that place.
+pub const STACK_GAP: u64 = 256 * PAGE;
 /// Longest single string (MAX_ARG_STRLEN).
 pub const MAX_STRING: usize = 128 * 1024;
 
@@ -35,9 +37,14 @@ pub fn build(mm: &Mm, image: &mut Image, p: &Program, mut aux: Vec<u64>, limit: 
     let size = limit.clamp(512 * 1024, 64 << 20) & !(PAGE - 1);
     let prot = flag::PROT_READ | flag::PROT_WRITE;
     let flags = flag::PRIVATE | flag::ANONYMOUS | flag::NORESERVE | flag::STACK;
-    let guard = mm.mmap(0, size + PAGE, 0, flags, None, 0)?;
-    mm.space.lock().areas.exempt(guard);
-    let low = guard + PAGE;
+    let gap = mm.mmap(0, size + STACK_GAP, 0, flags, None, 0)?;
+    let low = gap + STACK_GAP;
+    {
+        let mut s = mm.space.lock();
+        s.areas.exempt(gap);
+        // Nothing to applications; the host's mapping stays, so that it places nothing there.
+        s.areas.remove(gap, low);
+    }
     mm.mprotect(low, size, prot)?;
     let top = low + size;
 

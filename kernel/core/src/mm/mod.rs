@@ -99,6 +99,15 @@ impl Image {
         v.mapping.is_none() && self.stack_low <= start && v.end <= self.stack_high
     }
 
+    /// Where what is kept free below the stack begins; its end is `stack_low`.
+    fn stack_gap(&self) -> u64 {
+        self.stack_low.saturating_sub(crate::exec::STACK_GAP)
+    }
+
+    fn in_stack_gap(&self, start: u64, end: u64) -> bool {
+        start < self.stack_low && end > self.stack_gap()
+    }
+
     /// The area grows downwards on Linux: the stack does (which is mapped to its limit here).
     fn grows_down(&self, start: u64, v: &Vma) -> bool {
         v.flags & flag::GROWSDOWN != 0 || self.is_stack(start, v)

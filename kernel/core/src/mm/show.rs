@@ -2,6 +2,7 @@
 
 use super::{Image, Mm, Vma, flag};
 use crate::file::File;
+use abi::layout::{JUMP_TABLE, KERNEL_END, OUTSIDE_BASE, RAM_MAX, RAM_WINDOW, STUBS_END};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -24,6 +25,7 @@ pub fn vdso() -> (u64, u64, u64) {
 }
 
 const STACK: &[u8] = b"[stack]";
+const KEPT: &[u8] = b"[lodger]";
 
 fn name(start: u64, v: &Vma, image: &Image) -> Vec<u8> {
     if let Some(m) = &v.mapping {
@@ -82,7 +84,8 @@ impl Mm {
         s.areas.iter().filter_map(|(start, v)| Some((start, v.end, v.mapping.as_ref()?.file.clone()))).collect()
     }
 
-    /// All areas, ascending, with the vDSO's among them.
+    /// All areas, ascending, with the vDSO's among them, and what the guest kernel keeps for itself: who arranges the address
+    /// space after /proc/PID/maps (valgrind) finds nothing free that it could not map.
     #[must_use]
     pub fn shown(&self) -> Vec<ShownArea> {
         let s = self.space.lock();
@@ -113,11 +116,17 @@ impl Mm {
         for a in out.iter_mut().filter(|a| a.name == STACK && !(a.start..=a.end).contains(&s.image.stack_start)) {
             a.name.clear();
         }
-        if vdso != 0 {
-            let at = out.partition_point(|a| a.start < vdso);
-            let read = flag::PROT_READ;
-            let both = [own(vvar, vdso, read, b"[vvar]"), own(vdso, end, read | flag::PROT_EXEC, b"[vdso]")];
-            out.splice(at..at, both);
+        let (read, run) = (flag::PROT_READ, flag::PROT_READ | flag::PROT_EXEC);
+        let kept = [
+            (JUMP_TABLE, if self.lies_over_table() { 0 } else { STUBS_END }, run, KEPT),
+            (OUTSIDE_BASE, KERNEL_END, 0, KEPT),
+            (RAM_WINDOW, RAM_WINDOW + RAM_MAX, 0, KEPT),
+            (vvar, vdso, read, b"[vvar]"),
+            (vdso, end, run, b"[vdso]"),
+        ];
+        for (start, end, prot, name) in kept.into_iter().filter(|(start, end, ..)| start < end) {
+            let at = out.partition_point(|a| a.start < start);
+            out.insert(at, own(start, end, prot, name));
         }
         out
     }

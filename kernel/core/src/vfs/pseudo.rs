@@ -3,6 +3,7 @@
 use super::{Attr, Caching, DirList, Inode, Path, Perm, SetAttr, Time, kind, now, seek_without_end};
 use crate::file::{File, FileOps};
 use crate::io::IoBuf;
+use crate::uaccess::PATH_MAX;
 use crate::{Errno, Mutex, Result};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -214,7 +215,12 @@ impl Inode for Link {
         Ok(self.id.attr(kind::LINK, 1, self.size))
     }
     fn readlink(&self) -> Result<Arc<[u8]>> {
-        Ok(Arc::from((self.target)()?))
+        let text = (self.target)()?;
+        // A place may lie deeper than a path reaches (`do_proc_readlink`).
+        if self.magic.is_some() && text.len() >= PATH_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        Ok(Arc::from(text))
     }
     fn magic(&self) -> Option<Result<Path>> {
         self.magic.as_ref().map(|m| m())

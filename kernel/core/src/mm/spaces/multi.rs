@@ -29,6 +29,9 @@ impl Mmu for Multi {
         if flags & FIXED_NOREPLACE != 0 && !s.areas.free(hint, hint + len) {
             return Err(Errno::EEXIST);
         }
+        // The host has something in the gap below the stack.
+        let in_gap = flags & FIXED_NOREPLACE != 0 && s.image.in_stack_gap(hint, hint + len);
+        let flags = if in_gap { flags & !FIXED_NOREPLACE | FIXED } else { flags };
         let keep = flags & (FIXED | FIXED_NOREPLACE | BIT32 | NORESERVE | STACK | POPULATE | GROWSDOWN);
         match file {
             None => {
@@ -209,10 +212,6 @@ impl Mmu for Multi {
             flag::PROT_READ | flag::PROT_WRITE | flag::PROT_EXEC
         };
         if v.prot & need == 0 {
-            // What lies below a stack that can not grow further is nothing to applications.
-            if v.prot == 0 && addr < s.image.stack_low && s.image.stack_low - addr <= PAGE {
-                return segv(code::SEGV_MAPERR);
-            }
             return segv(code::SEGV_ACCERR);
         }
         let write = err & 2 != 0;

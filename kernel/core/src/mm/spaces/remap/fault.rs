@@ -77,10 +77,6 @@ impl Mm {
         let Some((start, v)) = s.areas.find(page) else { return Err(Failure::Denied(code::SEGV_MAPERR)) };
         // x86 has no write-only or execute-only pages here: any right includes reading.
         let allowed = v.prot & flag::PROT_MASK;
-        if allowed == 0 && page < s.image.stack_low && s.image.stack_low - page <= PAGE {
-            // What lies below a stack that can not grow further is nothing to applications.
-            return Err(Failure::Denied(code::SEGV_MAPERR));
-        }
         if allowed == 0 || (need != flag::PROT_READ && allowed & need == 0) {
             return Err(Failure::Denied(code::SEGV_ACCERR));
         }

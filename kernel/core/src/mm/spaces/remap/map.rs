@@ -24,7 +24,8 @@ pub(super) fn patched_text(start: u64, v: &Vma) -> Option<u64> {
 
 /// A free place for `len` bytes: at `hint` if that is free, else below the lowest neighbour, from the top down.
 fn place(s: &mut Space, hint: u64, len: u64, low: bool) -> Result<u64> {
-    if hint != 0 && host::mem::mappable(hint, len) && s.areas.free(hint, hint + len) {
+    let free = |at| s.areas.free(at, at + len) && !s.image.in_stack_gap(at, at + len);
+    if hint != 0 && host::mem::mappable(hint, len) && free(hint) {
         return Ok(hint);
     }
     // Some hosts have their vDSO among the mappings.
@@ -32,6 +33,8 @@ fn place(s: &mut Space, hint: u64, len: u64, low: bool) -> Result<u64> {
         0 => TOP,
         vvar => TOP.min(vvar),
     };
+    // The stack is on top.
+    let top = if s.image.stack_low != 0 { top.min(s.image.stack_gap()) } else { top };
     let ranges: &[(u64, u64)] = if low {
         // MAP_32BIT: the first 2 GiB, but for what is the guest kernel's.
         &[(layout::STUBS_END, layout::OUTSIDE_BASE)]
