@@ -157,13 +157,16 @@ pub trait FileOps: Send + Sync + Any {
     }
 
     /// A mapping of the file came into being (also by fork) / went away. Between the two, pages given out by
-    /// `map_extents` must not be reused for anything else.
-    fn mapped(&self, file: &File) {}
+    /// `map_extents` must not be reused for anything else. `writes`: the file may be written through it, now or after mprotect(2);
+    /// the answer is whether that is so, which seals forbid.
+    fn mapped(&self, file: &File, writes: bool) -> bool {
+        writes
+    }
     /// What tells mappings of one file from those of another (`mm::file_shrunk`); 0: the file never tells.
     fn mapping_id(&self, file: &File) -> usize {
         0
     }
-    fn unmapped(&self, file: &File) {}
+    fn unmapped(&self, file: &File, writes: bool) {}
 
     /// A stable identity of the file's content for the patched-text cache: (device, inode). None: never cached.
     fn text_identity(&self, file: &File) -> Option<(u64, u64)> {
