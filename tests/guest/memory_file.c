@@ -47,15 +47,16 @@ static void both(const char *what, int fd) {
     say_status("child", CHILD(ftruncate(fd, 2 * PAGE); printf("child: %s\n", at(m + 3 * PAGE)); exit(0)));
     printf("parent: %s %s\n", at(m + PAGE), at(m + 3 * PAGE));
     pid_t c;
-    int box[2];
-    CHECK(pipe(box) == 0);
+    int box[2], looked[2];
+    CHECK(pipe(box) == 0 && pipe(looked) == 0);
     if (!(c = fork())) {
         printf("child before: %s\n", at(m + PAGE));
+        CHECK(write(looked[1], "x", 1) == 1);
         CHECK(read(box[0], b, 1) == 1);
         printf("child after: %s %s\n", at(m), at(m + PAGE));
         exit(0);
     }
-    nap(10);
+    CHECK(read(looked[0], b, 1) == 1);
     ftruncate(fd, 0);
     CHECK(write(box[1], "x", 1) == 1);
     say_status("child", wait_for(c));

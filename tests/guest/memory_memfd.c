@@ -63,6 +63,10 @@ static void tests(void) {
     SHOW(pwrite(fd, "xy", 2, 2 * PAGE));
     SHOW(fallocate(fd, 0, 0, 3 * PAGE));
     SHOW(ftruncate(fd, PAGE));
+    fd = sealed(F_SEAL_GROW);
+    SHOW(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 3 * PAGE));
+    SHOW(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 2 * PAGE));
+    SHOW(fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, PAGE));
     fd = sealed(F_SEAL_WRITE);
     SHOW(write(fd, "x", 1));
     SHOW(mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0));
@@ -80,9 +84,22 @@ static void tests(void) {
     w[0] = 'q';
     SHOW(write(fd, "x", 1));
     SHOW(mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0));
+    SHOW(mprotect(w, PAGE, PROT_READ)); // older than the seal
+    SHOW(mprotect(w, PAGE, RW));
+    w[0] = 'r';
+    pr = mmap(NULL, PAGE, RW, MAP_PRIVATE, fd, 0);
+    pr[0] = 's';
     munmap(w, PAGE);
-    SHOW(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+    SHOW(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)); // private ones do not count
     SHOW(fcntl(fd, F_GET_SEALS));
+    printf("%c\n", pr[0]);
+    fd = sealed(F_SEAL_FUTURE_WRITE);
+    ro = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+    SHOW(mprotect(ro, PAGE, RW));
+    say_status("child", CHILD(CHECK(mprotect(ro, PAGE, RW) == -1 && errno == EACCES)));
+    ro = mremap(ro, PAGE, 2 * PAGE, MREMAP_MAYMOVE);
+    SHOW(mprotect(ro, PAGE, RW));
+    printf("%d\n", ro[0]);
     SHOW(fcntl(1, F_GET_SEALS));
     // Ordinary files of tmpfs have no room for seals.
     int f = open("f", O_RDWR | O_CREAT, 0600);

@@ -14,6 +14,16 @@ static bool mapped(void *p) {
     return mincore(p, PAGE, &v) == 0;
 }
 
+// Three areas, with nothing next to them.
+static char *pieces(void) {
+    char *m = area(26) + 10 * PAGE;
+    munmap(m - 10 * PAGE, 10 * PAGE);
+    munmap(m + 6 * PAGE, 10 * PAGE);
+    for (int i = 0; i < 6; i++) m[i * PAGE] = 'a' + i;
+    mprotect(m + 2 * PAGE, 2 * PAGE, PROT_READ);
+    return m;
+}
+
 static void tests(void) {
     char *m = area(4), *n;
     SHOW(mremap(m + 1, PAGE, PAGE, 0) != MAP_FAILED);
@@ -76,6 +86,32 @@ static void tests(void) {
     CHECK(mprotect(n + 2 * PAGE, PAGE, PROT_READ) == 0);
     SHOW((long)mremap(n, 9 * PAGE, 12 * PAGE, MREMAP_MAYMOVE)); // two pieces
 
+    // Shrinking unmaps the tail, whatever it is of.
+    m = pieces();
+    SHOW(mremap(m, 6 * PAGE, 6 * PAGE, 0) == m);
+    SHOW(mremap(m, 6 * PAGE, 5 * PAGE, MREMAP_MAYMOVE) == m);
+    SHOW((long)mremap(m, 5 * PAGE, 7 * PAGE, MREMAP_MAYMOVE));
+    SHOW(mremap(m, 5 * PAGE, 3 * PAGE, 0) == m);
+    printf("left %d%d%d\n", mapped(m), mapped(m + 2 * PAGE), mapped(m + 3 * PAGE));
+    m = pieces();
+    munmap(m + PAGE, PAGE);
+    munmap(m + 4 * PAGE, PAGE);
+    SHOW(mremap(m, 6 * PAGE, 3 * PAGE, 0) == m);
+    printf("left %d%d%d%d%d\n", mapped(m), mapped(m + PAGE), mapped(m + 2 * PAGE), mapped(m + 3 * PAGE), mapped(m + 5 * PAGE));
+    SHOW((long)mremap(m + PAGE, 2 * PAGE, PAGE, 0)); // begins in a hole
+    m = pieces();
+    n = mmap(NULL, 6 * PAGE, PROT_NONE, ANON, -1, 0);
+    SHOW((long)mremap(m, 6 * PAGE, 3 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, n + PAGE));
+    m = pieces();
+    CHECK(mremap(m, 6 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, n + PAGE) == n + PAGE);
+    printf("moved %c%c, left %d%d%d\n", n[PAGE], n[2 * PAGE], mapped(m), mapped(m + 2 * PAGE), mapped(m + 5 * PAGE));
+    m = pieces();
+    SHOW((long)mremap(m, 6 * PAGE, 6 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL));
+    SHOW((long)mremap(m, 2 * PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL));
+    SHOW((long)mremap(s, 0, PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL));
+    SHOW((long)mremap((void *)(1ul << 50), PAGE, PAGE, MREMAP_MAYMOVE));
+    SHOW((long)mremap((void *)-PAGE, PAGE, 2 * PAGE, MREMAP_MAYMOVE));
+
     // brk.
     char *old = sbrk(0);
     CHECK(sbrk(5 * PAGE) == old);
@@ -88,4 +124,16 @@ static void tests(void) {
     CHECK(syscall(SYS_brk, 1) == (long)old + 5 * (long)PAGE);
     CHECK(syscall(SYS_brk, (long)old + 1) == (long)old + 1);
     SHOW(sbrk(1l << 46) == (void *)-1);
+    // The heap keeps away from what is above it.
+    char *top = (char *)(((long)sbrk(0) + PAGE - 1) & -PAGE);
+    for (int gap = 0; gap < 3; gap++) {
+        char *above = mmap(top + (4 + gap) * PAGE, PAGE, PROT_READ, ANON | MAP_FIXED_NOREPLACE, -1, 0);
+        CHECK(above != MAP_FAILED);
+        printf("gap %d: %d\n", gap, brk(top + 4 * PAGE));
+        munmap(above, PAGE);
+        CHECK(brk(top) == 0);
+    }
+    CHECK(mmap(top + 300 * PAGE, PAGE, PROT_READ, ANON | MAP_GROWSDOWN | MAP_FIXED_NOREPLACE, -1, 0) != MAP_FAILED);
+    SHOW(brk(top + 43 * PAGE));
+    SHOW(brk(top + 44 * PAGE));
 }

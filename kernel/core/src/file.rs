@@ -110,6 +110,11 @@ pub trait FileOps: Send + Sync + Any {
         false
     }
 
+    /// True where offsets are addresses, which may be beyond the largest signed number (/proc/PID/mem).
+    fn offsets_are_addresses(&self) -> bool {
+        false
+    }
+
     /// Attributes of an object without an inode; None: those of the inode, or of Linux's anon_inodefs.
     fn attr(&self, file: &File) -> Option<Attr> {
         None
@@ -157,13 +162,16 @@ pub trait FileOps: Send + Sync + Any {
     }
 
     /// A mapping of the file came into being (also by fork) / went away. Between the two, pages given out by
-    /// `map_extents` must not be reused for anything else.
-    fn mapped(&self, file: &File) {}
+    /// `map_extents` must not be reused for anything else. `writes`: the file may be written through it, now or after mprotect(2);
+    /// the answer is whether that is so, which seals forbid.
+    fn mapped(&self, file: &File, writes: bool) -> bool {
+        writes
+    }
     /// What tells mappings of one file from those of another (`mm::file_shrunk`); 0: the file never tells.
     fn mapping_id(&self, file: &File) -> usize {
         0
     }
-    fn unmapped(&self, file: &File) {}
+    fn unmapped(&self, file: &File, writes: bool) {}
 
     /// A stable identity of the file's content for the patched-text cache: (device, inode). None: never cached.
     fn text_identity(&self, file: &File) -> Option<(u64, u64)> {
@@ -296,6 +304,13 @@ impl File {
         self.append_pos.store(pos, Ordering::Relaxed);
     }
 
+    /// A transfer of `n` bytes at `off` ends where there are offsets (`rw_verify_area`).
+    fn check_area(&self, off: u64, n: usize) -> Result<()> {
+        // Memory files have them to the end of all addresses (FOP_UNSIGNED_OFFSET).
+        let fits = off.checked_add(n as u64).is_some_and(|end| i64::try_from(end).is_ok());
+        if fits || self.ops.offsets_are_addresses() { Ok(()) } else { Err(Errno::EINVAL) }
+    }
+
     /// read(2).
     ///
     /// # Errors
@@ -308,6 +323,7 @@ impl File {
             return self.ops.read(self, dst, 0);
         }
         let mut pos = self.pos.lock();
+        self.check_area(*pos, dst.left())?;
         let n = self.ops.read(self, dst, *pos)?;
         *pos += n as u64;
         Ok(n)
@@ -325,6 +341,7 @@ impl File {
             return self.ops.write(self, src, 0);
         }
         let mut pos = self.pos.lock();
+        self.check_area(*pos, src.left())?;
         let n = self.ops.write(self, src, *pos)?;
         *pos = if self.appending() { self.append_pos.load(Ordering::Relaxed) } else { *pos + n as u64 };
         Ok(n)
@@ -335,6 +352,9 @@ impl File {
     /// # Errors
     /// `EBADF`, `ESPIPE`; the file's own.
     pub fn read_at(&self, dst: &mut IoBuf, off: u64) -> Result<usize> {
+        if !self.ops.is_stream() || self.ops.ignores_offset() {
+            self.check_area(off, dst.left())?;
+        }
         self.ops.pread(self, dst, off)
     }
 
@@ -343,6 +363,9 @@ impl File {
     /// # Errors
     /// `EBADF`, `ESPIPE`; the file's own.
     pub fn write_at(&self, src: &mut IoBuf, off: u64) -> Result<usize> {
+        if !self.ops.is_stream() || self.ops.ignores_offset() {
+            self.check_area(off, src.left())?;
+        }
         self.ops.pwrite(self, src, off)
     }
 

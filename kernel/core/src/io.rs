@@ -185,6 +185,52 @@ impl<'a> IoBuf<'a> {
         }
     }
 
+    /// As [`IoBuf::put`], where each byte counts that has reached its place.
+    ///
+    /// # Errors
+    /// `EFAULT` where none has.
+    pub fn put_some(&mut self, src: &[u8]) -> Result<usize> {
+        let n = src.len().min(self.left());
+        match self.pieces {
+            Pieces::Out(_) => self.put(src),
+            _ => self.each(n, |at, pos, len| host::user::copy_out(at, &src[pos..pos + len])),
+        }
+    }
+
+    /// As [`IoBuf::take`], where each byte counts that could be read.
+    ///
+    /// # Errors
+    /// `EFAULT` where none could.
+    pub fn take_some(&mut self, dst: &mut [u8]) -> Result<usize> {
+        let n = dst.len().min(self.left());
+        match self.pieces {
+            Pieces::In(_) => self.take(dst),
+            _ => self.each(n, |at, pos, len| host::user::copy_in(&mut dst[pos..pos + len], at)),
+        }
+    }
+
+    /// Fills the destination with random bytes, until a signal comes or memory ends (random(4), getrandom(2)).
+    ///
+    /// # Errors
+    /// `EFAULT` where not one byte could be written.
+    pub fn put_random(&mut self) -> Result<usize> {
+        let mut total = 0;
+        let mut buf = [0u8; 256];
+        while self.left() > 0 {
+            let want = self.left().min(buf.len());
+            host::process::getrandom(&mut buf[..want]);
+            match self.put_some(&buf[..want]) {
+                Ok(n) => total += n,
+                Err(e) if total == 0 => return Err(e),
+                Err(_) => break,
+            }
+            if total % STEP == 0 && crate::current().check_signals().is_err() {
+                break;
+            }
+        }
+        Ok(total)
+    }
+
     /// Of a copy of `n` bytes that came as far as `r`, what counts. What is in kernel memory goes page by page in Linux: a
     /// page, a record, a number that only in part reached its place has not been transferred.
     fn in_steps(&mut self, r: Result<usize>, n: usize) -> Result<usize> {

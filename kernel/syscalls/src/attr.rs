@@ -280,7 +280,8 @@ pub fn syncfs(a: &Args) -> Result<i64> {
 }
 
 pub fn sync_file_range(a: &Args) -> Result<i64> {
-    if a.i64(1) < 0 || a.i64(2) < 0 || a.u32(3) & !7 != 0 {
+    let end = a.i64(1).checked_add(a.i64(2));
+    if a.i64(1) < 0 || a.i64(2) < 0 || end.is_none() || a.u32(3) & !7 != 0 {
         return Err(Errno::EINVAL);
     }
     do_sync(a.fd(0), true).map_err(|e| if e == Errno::EINVAL { Errno::ESPIPE } else { e })

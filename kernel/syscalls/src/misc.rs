@@ -3,6 +3,7 @@
 use crate::Args;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
+use core_::io::{IoBuf, Way};
 use core_::task::{Cap, Process, Rlimit, TREE, rlimit};
 use core_::uaccess::{self, UserPtr};
 use core_::{Errno, Mutex, Result, counters, current, log};
@@ -89,18 +90,7 @@ pub fn getrandom(a: &Args) -> Result<i64> {
     if a.u32(2) & !7 != 0 || a.u32(2) & 6 == 6 {
         return Err(Errno::EINVAL);
     }
-    let n = a.u64(1).min(0x1ff_ffff) as usize;
-    let mut done = 0;
-    let mut buf = [0u8; 256];
-    while done < n {
-        let k = (n - done).min(buf.len());
-        host::process::getrandom(&mut buf[..k]);
-        if uaccess::write_bytes(a.u64(0) + done as u64, &buf[..k]).is_err() {
-            return if done > 0 { Ok(done as i64) } else { Err(Errno::EFAULT) };
-        }
-        done += k;
-    }
-    Ok(done as i64)
+    IoBuf::user(a.u64(0), a.u64(1), Way::Into)?.put_random().map(|n| n as i64)
 }
 
 /// getcpu(2).

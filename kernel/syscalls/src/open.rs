@@ -302,7 +302,7 @@ fn record_lock(files: &Arc<FdTable>, f: &Arc<File>, cmd: u32, addr: u64) -> Resu
     let (kind, start, end, pid) = read_flock(f, addr)?;
     let (owner, pid) = owner(files, f, cmd, pid)?;
     match kind {
-        F_UNLCK => locks::unset(f, owner, start, end)?,
+        F_UNLCK => locks::unset(f, owner, start, end),
         F_RDLCK | F_WRLCK => {
             if (kind == F_RDLCK && !f.readable()) || (kind == F_WRLCK && !f.writable()) {
                 return Err(Errno::EBADF);
@@ -322,7 +322,7 @@ fn get_lock(files: &Arc<FdTable>, f: &Arc<File>, cmd: u32, addr: u64) -> Result<
         return Err(Errno::EINVAL);
     }
     let want = Lock::new(f, owner, kind == F_WRLCK, (start, end), pid);
-    match locks::get(f, &want)? {
+    match locks::get(f, &want) {
         None => UserPtr::<i16>::new(addr).write(F_UNLCK)?,
         Some(l) => {
             let len = if l.end == u64::MAX { 0 } else { l.end - l.start + 1 };
@@ -338,26 +338,33 @@ pub fn flock(a: &Args) -> Result<i64> {
     const EX: u32 = 2;
     const NB: u32 = 4;
     const UN: u32 = 8;
+    const MAND: u32 = 32;
+    let op = a.u32(1);
+    // Mandatory locks: nothing is done, and nobody told (`flock` in fs/locks.c).
+    if op & MAND != 0 {
+        return Ok(0);
+    }
+    if !matches!(op & !NB, SH | EX | UN) {
+        return Err(Errno::EINVAL);
+    }
     let f = file(a.fd(0))?;
     if f.flags() & oflag::PATH != 0 {
         return Err(Errno::EBADF);
     }
-    let op = a.u32(1);
     let owner = Owner::flock(&f);
     match op & !NB {
-        UN => locks::unset(&f, owner, 0, u64::MAX)?,
-        SH | EX => {
+        UN => locks::unset(&f, owner, 0, u64::MAX),
+        _ => {
             let l = Lock::new(&f, owner, op & EX != 0, (0, u64::MAX), current().process.pid as i32);
             match locks::set(&f, l, false) {
                 Err(Errno::EAGAIN) if op & NB == 0 => {
                     // A conversion gives the old lock up first (flock(2)).
-                    locks::unset(&f, owner, 0, u64::MAX)?;
+                    locks::unset(&f, owner, 0, u64::MAX);
                     locks::set(&f, l, true)?;
                 }
                 r => r?,
             }
         }
-        _ => return Err(Errno::EINVAL),
     }
     Ok(0)
 }

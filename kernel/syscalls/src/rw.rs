@@ -289,14 +289,20 @@ pub fn copy_file_range(a: &Args) -> Result<i64> {
     if !from.file.readable() || !to.file.writable() || to.file.appending() {
         return Err(Errno::EBADF);
     }
+    let mut len = a.u64(4);
     if let (Some(i), Some(o)) = (from.file.inode(), to.file.inode()) {
         let (fo, to_) = (from.off.unwrap_or_else(|| *from.file.pos()), to.off.unwrap_or_else(|| *to.file.pos()));
-        let len = a.u64(4).min(MAX_COUNT);
+        const MAX: u64 = i64::MAX as u64;
+        if to_ >= MAX {
+            return Err(Errno::EFBIG);
+        }
+        // Only what there is counts, and what there is room for (`generic_copy_file_checks`).
+        len = len.min(i.attr()?.size.saturating_sub(fo)).min(MAX - to_).min(MAX_COUNT);
         if Arc::ptr_eq(i, o) && fo < to_.saturating_add(len) && to_ < fo.saturating_add(len) {
             return Err(Errno::EINVAL);
         }
     }
-    let n = copied(copy(&mut from, &mut to, a.u64(4))?);
+    let n = copied(copy(&mut from, &mut to, len)?);
     from.store()?;
     to.store()?;
     Ok(n)

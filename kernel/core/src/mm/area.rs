@@ -3,7 +3,7 @@
 use super::held::Shares;
 use super::spaces::remap::SharedPages;
 use super::{COMMITTED, WAITING, flag};
-use crate::file::File;
+use crate::file::{File, MapKind};
 use crate::{Errno, Result};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -14,19 +14,39 @@ use lib::ranges::RangeSet;
 /// A file that is mapped somewhere: tells the file when the last area over it is gone.
 pub struct Mapping {
     pub file: Arc<File>,
+    /// The file may be written through it: Linux' VM_MAYWRITE of a shared mapping.
+    pub may_write: bool,
 }
 
 impl Mapping {
     #[must_use]
-    pub fn new(file: Arc<File>) -> Arc<Mapping> {
-        file.ops().mapped(&file);
-        Arc::new(Mapping { file })
+    pub fn new(file: Arc<File>, shared: bool) -> Arc<Mapping> {
+        let may_write = file.ops().mapped(&file, shared && file.writable());
+        Arc::new(Mapping { file, may_write })
+    }
+
+    /// How the area's pages are asked of its file.
+    pub(super) fn kind(&self) -> MapKind {
+        if self.may_write { MapKind::SharedWrite } else { MapKind::Read }
+    }
+
+    /// What mmap(2) asks for.
+    ///
+    /// # Errors
+    /// `EACCES`: the descriptor is not open for it; `EPERM`: the file is sealed.
+    pub(super) fn with_prot(file: Arc<File>, shared: bool, prot: u32) -> Result<Arc<Mapping>> {
+        let writes = shared && prot & flag::PROT_WRITE != 0;
+        if !file.readable() || writes && !file.writable() {
+            return Err(Errno::EACCES);
+        }
+        let m = Mapping::new(file, shared);
+        if writes && !m.may_write { Err(Errno::EPERM) } else { Ok(m) }
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        self.file.ops().unmapped(&self.file);
+        self.file.ops().unmapped(&self.file, self.may_write);
     }
 }
 

@@ -31,7 +31,7 @@ impl Space {
     pub(super) fn find_pages(&mut self, addr: u64) -> bool {
         let page = addr & !(PAGE - 1);
         let Some((start, v)) = self.areas.find(page) else { return false };
-        let Some(file) = v.mapping.as_ref().map(|m| m.file.clone()) else { return false };
+        let Some(m) = v.mapping.clone() else { return false };
         let Some((from, to)) = self.areas.missing_around(page) else { return true };
         let (v_end, offset, prot, flags) = (v.end, v.offset, v.host_prot(v.prot), v.flags);
         let (next, last) = self.touched;
@@ -43,7 +43,7 @@ impl Space {
         let around = (low.max(from).max(start), high.min(to).min(v_end));
         // Where there is not so much memory left, the page itself.
         for (low, high) in [around, (page, page + PAGE)] {
-            let r = map_file(&mut self.areas, (low, high), prot, flags, &file, offset + (low - start));
+            let r = map_file(&mut self.areas, (low, high), prot, flags, (&m.file, m.kind()), offset + (low - start));
             if !self.areas.lacks(page, page + PAGE) {
                 self.touched = (high, high - low);
                 return true;

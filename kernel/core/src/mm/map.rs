@@ -166,8 +166,7 @@ impl Mm {
             if v.flags & flag::ACCOUNT == 0 && super::area::accountable(prot, v.flags) {
                 more += to - from;
             }
-            let no_write =
-                v.flags & flag::TYPE == flag::SHARED && v.mapping.as_ref().is_some_and(|m| !m.file.writable());
+            let no_write = v.flags & flag::TYPE == flag::SHARED && v.mapping.as_ref().is_some_and(|m| !m.may_write);
             if prot & flag::PROT_WRITE != 0 && no_write {
                 return Err(Errno::EACCES);
             }
@@ -200,7 +199,7 @@ impl Mm {
                 || super::check_commit(len, Some(&mut s.areas)).is_err()
                 || lock::check_growth(&s, lock, len).is_err()
                 || !host::mem::mappable(old, len)
-                || !s.areas.free(old, new)
+                || new > s.heap_end(old)
             {
                 return cur;
             }
@@ -231,19 +230,36 @@ impl Mm {
         if flags & (FIXED | DONTUNMAP) != 0 && flags & MAYMOVE == 0 {
             return Err(Errno::EINVAL);
         }
-        let (start, end) = range(old, old_len, Errno::EINVAL)?;
         let new_len = page_up(new_len).ok_or(Errno::EINVAL)?;
-        if flags & FIXED != 0 {
+        let mut s = self.space.lock();
+        if s.areas.find(old).is_none() {
+            return Err(Errno::EFAULT);
+        }
+        let (start, mut end) = range(old, old_len, Errno::EINVAL)?;
+        if flags & (FIXED | DONTUNMAP) != 0 {
             let (ns, ne) = range(new, new_len, Errno::EINVAL)?;
-            if ns < end && start < ne {
+            if ns < end && start < ne || flags & DONTUNMAP != 0 && new_len != end - start {
                 return Err(Errno::EINVAL);
             }
         }
-        let mut s = self.space.lock();
+        let shared_copy = old_len == 0;
+        // Shrinking unmaps the tail, whatever areas and holes it has; only what moves must be of one piece.
+        if new_len <= end - start {
+            let keep = start + new_len;
+            if flags & (FIXED | DONTUNMAP) != 0 && s.areas.find(start).is_none_or(|(_, v)| v.end < keep) {
+                return Err(Errno::EFAULT);
+            }
+            if keep < end {
+                spaces::mmu().unmap(self, &mut s, keep, end)?;
+                end = keep;
+            }
+            if flags & (FIXED | DONTUNMAP) == 0 {
+                return Ok(start);
+            }
+        }
         // In pieces it could not move as one.
         s.open_written(start, end)?;
         let Some((vstart, v)) = s.areas.find(start) else { return Err(Errno::EFAULT) };
-        let shared_copy = old_len == 0;
         if shared_copy && v.flags & flag::TYPE != flag::SHARED {
             return Err(Errno::EINVAL);
         }

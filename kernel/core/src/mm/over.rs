@@ -50,7 +50,7 @@ impl Mm {
             };
             v.offset = off;
             spaces::mmu().over_table(&s, start, &mut v, Some((&file, fd, at)))?;
-            v.mapping = Some(Mapping::new(file));
+            v.mapping = Some(Mapping::new(file, false));
         } else {
             v.flags |= flag::ANONYMOUS;
             spaces::mmu().over_table(&s, start, &mut v, None)?;

@@ -188,15 +188,16 @@ impl Mm {
         len: u64,
         prot: u32,
         flags: u32,
-        file: Arc<File>,
+        mapping: Arc<Mapping>,
         off: u64,
     ) -> Result<u64> {
+        let file = &mapping.file;
         let shared = matches!(flags & flag::TYPE, 1 | 3);
-        let fixed = fixed_content(&file);
+        let fixed = fixed_content(file);
         if shared && (!fixed || prot & flag::PROT_WRITE != 0) {
             return Err(refuse());
         }
-        let extents = file.ops().map_extents(&file, off, len, MapKind::Read)?;
+        let extents = file.ops().map_extents(file, off, len, MapKind::Read)?;
         let have = extents.iter().map(|e| (e.offset + e.len).min(off + len) - off).max().unwrap_or(0);
         // Holes between pages: tmpfs. A snapshot reads them as zeros.
         let fixed = fixed && extents.iter().all(|e| e.host.is_some());
@@ -204,7 +205,7 @@ impl Mm {
         let at = mem::mmap(hint, len, 0, keep | flag::PRIVATE | flag::ANONYMOUS | flag::NORESERVE, -1, 0)?;
         // Whatever was here is gone, whether what follows succeeds or not.
         s.areas.remove(at, at + len);
-        let (how, patched) = match fill(&s.areas, at, have, prot, &file, off, fixed, self.lies_over_table()) {
+        let (how, patched) = match fill(&s.areas, at, have, prot, file, off, fixed, self.lies_over_table()) {
             Ok(done) => done,
             Err(e) => {
                 mem::munmap(at, len)?;
@@ -212,8 +213,7 @@ impl Mm {
             }
         };
         let flags = (if shared { flag::SHARED } else { flag::PRIVATE }) | how;
-        let vma =
-            Vma { end: at + len, prot, flags, mapping: Some(Mapping::new(file)), offset: off, patched, shared: None };
+        let vma = Vma { end: at + len, prot, flags, mapping: Some(mapping), offset: off, patched, shared: None };
         s.areas.insert(at, vma);
         s.areas.set_missing(at + have, at + len);
         Ok(at)
@@ -363,7 +363,14 @@ fn fill(
             }
             None => {
                 // Not in the tree yet: there is nothing to be found in.
-                super::spaces::map_file(&mut Area::default(), (at, at + have), first, flag::PRIVATE, file, off)?;
+                super::spaces::map_file(
+                    &mut Area::default(),
+                    (at, at + have),
+                    first,
+                    flag::PRIVATE,
+                    (file, MapKind::Read),
+                    off,
+                )?;
             }
         }
         if !alone {

@@ -70,19 +70,27 @@ impl Lock {
     }
 }
 
+/// What a lock is on, for /proc/locks.
+#[derive(Clone)]
+enum Target {
+    /// Weak: a lock keeps no file.
+    Inode(Weak<dyn Inode>),
+    /// A pipe, a socket, an event object: device and inode number.
+    Object(u64, u64),
+}
+
 /// The locks of one file.
 struct FileLocks {
-    /// For /proc/locks. Weak: a lock keeps no file.
-    inode: Weak<dyn Inode>,
+    target: Target,
     held: Vec<Lock>,
     queue: Arc<WaitQueue>,
     waiters: usize,
 }
 
 impl FileLocks {
-    fn new(inode: &Arc<dyn Inode>) -> FileLocks {
+    fn new(target: &Target) -> FileLocks {
         FILES.fetch_add(1, Ordering::SeqCst);
-        FileLocks { inode: Arc::downgrade(inode), held: Vec::new(), queue: Arc::default(), waiters: 0 }
+        FileLocks { target: target.clone(), held: Vec::new(), queue: Arc::default(), waiters: 0 }
     }
 }
 
@@ -119,12 +127,21 @@ fn deadlock(all: &BTreeMap<usize, FileLocks>, key: usize, l: &Lock) -> bool {
 /// Number of files with locks: closing a file looks here first.
 static FILES: AtomicUsize = AtomicUsize::new(0);
 
-fn key_of(inode: &Arc<dyn Inode>) -> usize {
-    Arc::as_ptr(inode).cast::<()>() as usize
+/// What the file's locks are found by: its inode's address, or the numbers of a pipe or the like, of which both ends, and every
+/// other way to it, are one file. Event objects are all of one inode, as on Linux.
+fn key(file: &File) -> usize {
+    const OBJECT: usize = 1 << 63;
+    match file.inode() {
+        Some(inode) if file.ops().attr(file).is_none() => Arc::as_ptr(inode).cast::<()>() as usize,
+        _ => super::file_attr(file).map_or(OBJECT, |a| OBJECT | (a.dev as usize) << 56 | a.ino as usize),
+    }
 }
 
-fn key(file: &File) -> Result<usize> {
-    file.inode().map(key_of).ok_or(Errno::EBADF)
+fn target(file: &File) -> Target {
+    match file.inode() {
+        Some(inode) if file.ops().attr(file).is_none() => Target::Inode(Arc::downgrade(inode)),
+        _ => super::file_attr(file).map_or(Target::Object(0, 0), |a| Target::Object(a.dev, a.ino)),
+    }
 }
 
 /// Replaces what `l.owner` holds of `l`'s range by `l`, or by nothing.
@@ -158,16 +175,15 @@ fn tidy(all: &mut BTreeMap<usize, FileLocks>, key: usize) {
 /// Takes the lock, or says `EAGAIN`, or with `wait` sleeps for it.
 ///
 /// # Errors
-/// `EAGAIN`, `ERESTARTSYS`, `EBADF` for a file without an inode, `ENOLCK` for too many.
+/// `EAGAIN`, `ERESTARTSYS`, `ENOLCK` for too many.
 pub fn set(file: &File, l: Lock, wait: bool) -> Result<()> {
     const MAX_PER_FILE: usize = 16384;
-    let inode = file.inode().ok_or(Errno::EBADF)?;
-    let key = key_of(inode);
+    let (key, target) = (key(file), target(file));
     let attempt = |first: bool| -> Option<Result<Arc<WaitQueue>>> {
         let mut all = LOCKS.lock();
         let all = &mut *all;
         let ring = deadlock(all, key, &l);
-        let f = all.entry(key).or_insert_with(|| FileLocks::new(inode));
+        let f = all.entry(key).or_insert_with(|| FileLocks::new(&target));
         if f.held.iter().any(|h| h.conflicts(&l)) {
             if ring {
                 return Some(Err(Errno::EDEADLK));
@@ -201,7 +217,7 @@ pub fn set(file: &File, l: Lock, wait: bool) -> Result<()> {
             }
             return Err(Errno::EAGAIN);
         }
-        let f = all.entry(key).or_insert_with(|| FileLocks::new(inode));
+        let f = all.entry(key).or_insert_with(|| FileLocks::new(&target));
         if f.held.len() >= MAX_PER_FILE {
             return Err(Errno::ENOLCK);
         }
@@ -230,12 +246,8 @@ pub fn set(file: &File, l: Lock, wait: bool) -> Result<()> {
 }
 
 /// Gives up what `owner` holds of `start..=end`.
-///
-/// # Errors
-/// `EBADF` for a file without an inode.
-pub fn unset(file: &File, owner: Owner, start: u64, end: u64) -> Result<()> {
-    drop_range(key(file)?, owner, start, end);
-    Ok(())
+pub fn unset(file: &File, owner: Owner, start: u64, end: u64) {
+    drop_range(key(file), owner, start, end);
 }
 
 fn drop_range(key: usize, owner: Owner, start: u64, end: u64) {
@@ -249,31 +261,26 @@ fn drop_range(key: usize, owner: Owner, start: u64, end: u64) {
 }
 
 /// The first lock that stands in `l`'s way (F_GETLK).
-///
-/// # Errors
-/// `EBADF` for a file without an inode.
-pub fn get(file: &File, l: &Lock) -> Result<Option<Lock>> {
-    let key = key(file)?;
+#[must_use]
+pub fn get(file: &File, l: &Lock) -> Option<Lock> {
+    let key = key(file);
     let all = LOCKS.lock();
-    Ok(all.get(&key).and_then(|f| f.held.iter().filter(|h| h.conflicts(l)).min_by_key(|h| h.start).copied()))
+    all.get(&key).and_then(|f| f.held.iter().filter(|h| h.conflicts(l)).min_by_key(|h| h.start).copied())
 }
 
 /// A descriptor of `table` that referred to `file` was closed: the process's record locks on it go (fcntl(2)).
 #[inline]
 pub fn closed(table: &Arc<FdTable>, file: &File) {
-    if FILES.load(Ordering::SeqCst) != 0
-        && let Ok(key) = key(file)
-    {
-        drop_range(key, Owner::table(table), 0, u64::MAX);
+    if FILES.load(Ordering::SeqCst) != 0 {
+        drop_range(key(file), Owner::table(table), 0, u64::MAX);
     }
 }
 
 /// The open file description goes.
 #[inline]
 pub fn file_gone(file: &File) {
-    if FILES.load(Ordering::SeqCst) != 0
-        && let Ok(key) = key(file)
-    {
+    if FILES.load(Ordering::SeqCst) != 0 {
+        let key = key(file);
         drop_range(key, Owner::ofd(file), 0, u64::MAX);
         drop_range(key, Owner::flock(file), 0, u64::MAX);
     }
@@ -285,14 +292,17 @@ pub struct Shown {
     /// The number of the lock in the list; a lock that somebody waits for has the number of the one in its way.
     pub number: usize,
     pub waiting: bool,
-    inode: Weak<dyn Inode>,
+    target: Target,
 }
 
 impl Shown {
     /// Device and inode number of the file; zeros for one that is gone.
     #[must_use]
     pub fn file(&self) -> (u64, u64) {
-        self.inode.upgrade().and_then(|i| i.attr().ok()).map_or((0, 0), |a| (a.dev, a.ino))
+        match &self.target {
+            Target::Inode(i) => i.upgrade().and_then(|i| i.attr().ok()).map_or((0, 0), |a| (a.dev, a.ino)),
+            Target::Object(dev, ino) => (*dev, *ino),
+        }
     }
 }
 
@@ -308,11 +318,11 @@ pub fn all() -> Vec<Shown> {
         let mut queue: Vec<&Lock> = waiting.iter().filter(|(k, _)| k == key).map(|(_, l)| l).collect();
         for h in &f.held {
             number += 1;
-            out.push(Shown { lock: *h, number, waiting: false, inode: f.inode.clone() });
+            out.push(Shown { lock: *h, number, waiting: false, target: f.target.clone() });
             queue.retain(|l| {
                 let here = h.conflicts(l);
                 if here {
-                    out.push(Shown { lock: **l, number, waiting: true, inode: f.inode.clone() });
+                    out.push(Shown { lock: **l, number, waiting: true, target: f.target.clone() });
                 }
                 !here
             });
@@ -326,10 +336,10 @@ pub fn all() -> Vec<Shown> {
 pub fn through(file: &File, table: &Arc<FdTable>) -> Vec<Shown> {
     let via = core::ptr::from_ref(file) as usize;
     let own = Owner::table(table);
-    let (Some(inode), Ok(key)) = (file.inode(), key(file)) else { return Vec::new() };
+    let (key, target) = (key(file), target(file));
     let all = LOCKS.lock();
     let mine = |l: &&Lock| l.via == via && (l.owner == own || !matches!(l.owner, Owner::Table(_)));
     let held = all.get(&key).map_or(&[][..], |f| &f.held).iter().filter(mine).enumerate();
-    let show = |(i, l): (usize, &Lock)| Shown { lock: *l, number: i + 1, waiting: false, inode: Arc::downgrade(inode) };
+    let show = |(i, l): (usize, &Lock)| Shown { lock: *l, number: i + 1, waiting: false, target: target.clone() };
     held.map(show).collect()
 }

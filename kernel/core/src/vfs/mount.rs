@@ -3,10 +3,11 @@
 use super::dentry::Dentry;
 use super::inode::FileSystem;
 use super::{Path, inode::Inode};
+use crate::wait::{Events, PollTable, WaitQueue};
 use crate::{Errno, Mutex, Result};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Mount flags, with mount(2)'s numbers.
 pub mod ms {
@@ -37,6 +38,26 @@ pub struct Mount {
 
 static MOUNTS: Mutex<Vec<Arc<Mount>>> = host::sync::mutex(Vec::new());
 static NEXT_ID: AtomicU32 = AtomicU32::new(20);
+/// How often the tree has changed, and who waits for that.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+static WATCHERS: Mutex<Option<Arc<WaitQueue>>> = host::sync::mutex(None);
+
+/// How often the tree of mounts has changed; registers with `table` to hear of the next time (`mounts_poll` in fs/proc_namespace.c).
+pub fn changes(table: Option<&mut PollTable>) -> u64 {
+    if let Some(t) = table {
+        let queue = WATCHERS.lock().get_or_insert_default().clone();
+        t.add(&queue);
+    }
+    CHANGES.load(Ordering::SeqCst)
+}
+
+fn changed() {
+    CHANGES.fetch_add(1, Ordering::SeqCst);
+    let queue = WATCHERS.lock().clone();
+    if let Some(q) = queue {
+        q.wake(Events::ERR | Events::PRI);
+    }
+}
 
 impl Mount {
     /// A mount that is nowhere: for files without a place in the tree, and to be attached.
@@ -60,6 +81,7 @@ impl Mount {
 
     pub fn set_flags(&self, flags: u32) {
         self.flags.store(flags & ms::KEPT, Ordering::Relaxed);
+        changed();
     }
 
     #[must_use]
@@ -155,6 +177,7 @@ fn beneath(top: &Path) -> Vec<Arc<Mount>> {
 fn attach(at: &Path, mnt: &Arc<Mount>) -> Result<()> {
     place(at, mnt)?;
     MOUNTS.lock().push(mnt.clone());
+    changed();
     Ok(())
 }
 
@@ -198,7 +221,9 @@ pub fn move_to(at: &Path, from: &Path) -> Result<()> {
         return Err(Errno::ENOTDIR);
     }
     displace(&from.mnt, &old);
-    place(at, &from.mnt)
+    place(at, &from.mnt)?;
+    changed();
+    Ok(())
 }
 
 /// Takes the mount whose root is `at` away; `lazily` also where it is in use, with all that lies on it.
@@ -222,6 +247,7 @@ pub fn umount(at: &Path, lazily: bool) -> Result<()> {
     }
     // A file system may end with its mount: not under the lock, but with `on_it` and the caller's.
     MOUNTS.lock().retain(|m| !Arc::ptr_eq(m, &at.mnt) && !on_it.iter().any(|o| Arc::ptr_eq(o, m)));
+    changed();
     Ok(())
 }
 

@@ -4,12 +4,14 @@ use super::{Attr, Caching, DirList, Inode, Path, Perm, SetAttr, Time, kind, now,
 use crate::file::{File, FileOps};
 use crate::io::IoBuf;
 use crate::uaccess::PATH_MAX;
+use crate::wait::{Events, PollTable};
 use crate::{Errno, Mutex, Result};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Makes the contents of a file.
 pub type Make = Arc<dyn Fn() -> Result<Vec<u8>> + Send + Sync>;
@@ -68,13 +70,27 @@ macro_rules! any {
     };
 }
 
+/// What poll(2) and epoll(7) say of an open file with made contents.
+#[derive(Clone, Copy)]
+pub enum Polled {
+    /// Ready, always.
+    Ready,
+    /// It has no poll function: epoll refuses it, poll(2) says ready.
+    Never,
+    /// Readable, and POLLERR | POLLPRI once for what has changed since it was opened or last polled. The function registers, and
+    /// tells how many changes there were.
+    Changes(fn(Option<&mut PollTable>) -> u64),
+    /// An attribute of sysfs: POLLERR | POLLPRI until it is read (`kernfs_generic_poll`).
+    Attribute,
+}
+
 /// Files with made contents.
 pub struct Text;
 
 impl Text {
     #[must_use]
     pub fn inode(id: Id, make: impl Fn() -> Result<Vec<u8>> + Send + Sync + 'static) -> Arc<dyn Inode> {
-        Text::opened(id, Arc::new(make), None)
+        Text::polled(id, Polled::Ready, Arc::new(make), None)
     }
 
     /// A file that may be written, too.
@@ -84,12 +100,18 @@ impl Text {
         make: impl Fn() -> Result<Vec<u8>> + Send + Sync + 'static,
         store: impl Fn(&[u8]) -> Result<()> + Send + Sync + 'static,
     ) -> Arc<dyn Inode> {
-        Text::opened(id, Arc::new(make), Some(Arc::new(store)))
+        Text::polled(id, Polled::Ready, Arc::new(make), Some(Arc::new(store)))
     }
 
-    fn opened(id: Id, make: Make, store: Option<Store>) -> Arc<dyn Inode> {
+    /// The general form.
+    #[must_use]
+    pub fn polled(id: Id, polled: Polled, make: Make, store: Option<Store>) -> Arc<dyn Inode> {
         let file = move |_| -> Result<Arc<dyn FileOps>> {
-            Ok(Arc::new(TextFile { make: make.clone(), store: store.clone(), text: Mutex::default() }))
+            let seen = AtomicU64::new(match polled {
+                Polled::Changes(count) => count(None),
+                _ => 0,
+            });
+            Ok(Arc::new(TextFile { make: make.clone(), store: store.clone(), text: Mutex::default(), polled, seen }))
         };
         Opened::inode(id, file)
     }
@@ -100,6 +122,9 @@ struct TextFile {
     make: Make,
     store: Option<Store>,
     text: Mutex<Option<Arc<Vec<u8>>>>,
+    polled: Polled,
+    /// Changes that are known to the reader; of an attribute: whether it has been read.
+    seen: AtomicU64,
 }
 
 impl FileOps for TextFile {
@@ -114,6 +139,9 @@ impl FileOps for TextFile {
             None => {
                 let t = Arc::new((self.make)()?);
                 *self.text.lock() = Some(t.clone());
+                if matches!(self.polled, Polled::Attribute) {
+                    self.seen.store(1, Ordering::Relaxed);
+                }
                 t
             }
         };
@@ -121,7 +149,7 @@ impl FileOps for TextFile {
         if rest.is_empty() || dst.left() == 0 {
             return Ok(0);
         }
-        dst.put(rest)
+        dst.put_some(rest)
     }
 
     fn write(&self, _file: &File, src: &mut IoBuf, _off: u64) -> Result<usize> {
@@ -134,6 +162,22 @@ impl FileOps for TextFile {
 
     fn is_stream(&self) -> bool {
         false
+    }
+
+    fn pollable(&self) -> bool {
+        !matches!(self.polled, Polled::Never)
+    }
+
+    fn poll(&self, _file: &File, table: Option<&mut PollTable>) -> Events {
+        let news = Events::ERR | Events::PRI;
+        match self.polled {
+            Polled::Changes(count) => {
+                let now = count(table);
+                if self.seen.swap(now, Ordering::Relaxed) == now { Events::READ } else { Events::READ | news }
+            }
+            Polled::Attribute if self.seen.load(Ordering::Relaxed) == 0 => Events::READ | Events::WRITE | news,
+            _ => Events::READ | Events::WRITE,
+        }
     }
 
     fn seek(&self, file: &File, off: i64, whence: u32) -> Result<u64> {

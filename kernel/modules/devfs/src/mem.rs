@@ -5,7 +5,8 @@ use core::any::Any;
 use core_::file::{File, FileOps};
 use core_::io::IoBuf;
 use core_::vfs::Path;
-use core_::{Errno, Result, current};
+use core_::wait::{Events, PollTable};
+use core_::{Errno, Result};
 
 pub const MAJOR: u32 = 1;
 
@@ -15,6 +16,7 @@ enum Device {
     Zero,
     Full,
     Random,
+    Urandom,
 }
 
 struct Memory(Device);
@@ -24,7 +26,8 @@ pub fn open(minor: u32, _flags: u32, _path: &Path) -> Result<Arc<dyn FileOps>> {
         3 => Device::Null,
         5 => Device::Zero,
         7 => Device::Full,
-        8 | 9 => Device::Random,
+        8 => Device::Random,
+        9 => Device::Urandom,
         _ => return Err(Errno::ENXIO),
     })))
 }
@@ -41,24 +44,7 @@ impl FileOps for Memory {
                 let left = dst.left();
                 dst.put_zeros(left)
             }
-            Device::Random => {
-                let mut total = 0;
-                let mut buf = [0u8; 256];
-                while dst.left() > 0 {
-                    let n = dst.left().min(buf.len());
-                    host::process::getrandom(&mut buf[..n]);
-                    match dst.put(&buf[..n]) {
-                        Ok(n) => total += n,
-                        Err(e) if total == 0 => return Err(e),
-                        Err(_) => break,
-                    }
-                    // A large read ends early at a signal, as Linux's does.
-                    if total % 65536 == 0 && current().check_signals().is_err() {
-                        break;
-                    }
-                }
-                Ok(total)
-            }
+            Device::Random | Device::Urandom => dst.put_random(),
         }
     }
 
@@ -67,6 +53,13 @@ impl FileOps for Memory {
             return Err(Errno::ENOSPC);
         }
         let n = src.left();
+        if matches!(self.0, Device::Random | Device::Urandom) {
+            // Nothing comes of it, but it is read.
+            let mut buf = [0; 256];
+            while src.left() > 0 && src.take_some(&mut buf).is_ok() {}
+            let done = n - src.left();
+            return if done == 0 && n > 0 { Err(Errno::EFAULT) } else { Ok(done) };
+        }
         src.advance(n);
         Ok(n)
     }
@@ -86,5 +79,9 @@ impl FileOps for Memory {
     /// Linux's poll says ready always; epoll refuses files without a poll function, but random has one.
     fn pollable(&self) -> bool {
         self.0 == Device::Random
+    }
+
+    fn poll(&self, _file: &File, _table: Option<&mut PollTable>) -> Events {
+        if self.0 == Device::Random { Events::READ } else { Events::READ | Events::WRITE }
     }
 }

@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core_::file::{File, oflag};
-use core_::vfs::pseudo::{Entries, Id, Link, Text};
+use core_::vfs::pseudo::{Entries, Id, Link, Polled, Text};
 use core_::vfs::{self, DirList, Inode, kind};
 use core_::{Errno, Result, current};
 
@@ -50,7 +50,7 @@ impl Entries for Fds {
         let number = ino(who.tid(), 0x1000 + fd * 2 + u32::from(self.info));
         if self.info {
             let id = Id { dev: self.dev, ino: number, mode: 0o400, uid, gid };
-            return Ok(Text::inode(id, move || info(&who, fd)));
+            return Ok(Text::polled(id, Polled::Never, Arc::new(move || info(&who, fd)), None));
         }
         let mode = if f.readable() { 0o500 } else { 0o100 } | if f.writable() { 0o300 } else { 0 };
         let id = Id { dev: self.dev, ino: number, mode, uid, gid };

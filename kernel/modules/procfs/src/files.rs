@@ -11,6 +11,8 @@ use core_::Result;
 use core_::file::FileOps;
 use core_::procinfo::hooks;
 use core_::task::{IoCount, TREE};
+use core_::vfs::mount;
+use core_::vfs::pseudo::Polled;
 
 pub type Make = fn(&Who) -> Result<Vec<u8>>;
 pub type Store = fn(&Who, &[u8]) -> Result<()>;
@@ -21,14 +23,20 @@ pub struct File {
     pub mode: u32,
     pub make: Make,
     pub store: Option<Store>,
+    pub polled: Polled,
 }
 
 const fn read(name: &'static str, mode: u32, make: Make) -> File {
-    File { name, mode, make, store: None }
+    File { name, mode, make, store: None, polled: Polled::Never }
 }
 
 const fn set(name: &'static str, mode: u32, make: Make, store: Store) -> File {
-    File { name, mode, make, store: Some(store) }
+    File { name, mode, make, store: Some(store), polled: Polled::Never }
+}
+
+/// What shows the tree of mounts, and can be asked whether that has changed.
+const fn mounts(name: &'static str, make: Make) -> File {
+    File { name, mode: 0o444, make, store: None, polled: Polled::Changes(mount::changes) }
 }
 
 /// In the order of their names.
@@ -47,8 +55,8 @@ pub const FILES: &[File] = &[
     read("limits", 0o444, status::limits),
     set("loginuid", 0o644, settings::login_uid, settings::set_login_uid),
     read("maps", 0o444, memory::maps),
-    read("mountinfo", 0o444, |w| Ok(mounts::mountinfo(&w.thread()?.fs().root()))),
-    read("mounts", 0o444, |w| Ok(mounts::mounts(&w.thread()?.fs().root()))),
+    mounts("mountinfo", |w| Ok(mounts::mountinfo(&w.thread()?.fs().root()))),
+    mounts("mounts", |w| Ok(mounts::mounts(&w.thread()?.fs().root()))),
     read("mountstats", 0o400, |w| Ok(mounts::mountstats(&w.thread()?.fs().root()))),
     read("numa_maps", 0o444, memory::numa_maps),
     set("oom_adj", 0o644, settings::oom_adj, settings::set_oom_adj),

@@ -32,6 +32,14 @@ impl FileOps for Mem {
         self
     }
 
+    fn offsets_are_addresses(&self) -> bool {
+        true
+    }
+
+    fn pollable(&self) -> bool {
+        false
+    }
+
     fn read(&self, _file: &File, dst: &mut IoBuf, off: u64) -> Result<usize> {
         let Some(mm) = &self.0 else { return Ok(0) };
         let mut done = 0;
@@ -87,6 +95,10 @@ pub fn pagemap(who: &Who) -> Result<Arc<dyn FileOps>> {
 impl FileOps for PageMap {
     fn as_any(&self) -> &dyn Any {
         self
+    }
+
+    fn pollable(&self) -> bool {
+        false
     }
 
     /// Frame numbers are zero, as Linux has them for all without CAP_SYS_ADMIN: the host does not tell them.

@@ -11,7 +11,7 @@ use core::sync::atomic::Ordering;
 use core_::net;
 use core_::procinfo::hooks;
 use core_::task::{Process, TREE, Thread};
-use core_::vfs::pseudo::{Changing, Entries, Fixed, Id, Link, Opened, Text};
+use core_::vfs::pseudo::{Changing, Entries, Fixed, Id, Link, Opened, Store, Text};
 use core_::vfs::{Caching, DirList, FsContext, Inode, Path, kind};
 use core_::{Errno, Result, current};
 
@@ -235,10 +235,8 @@ impl Entries for Dir {
         if let Ok(i) = FILES.binary_search_by(|f| f.name.cmp(name)) {
             let f = &FILES[i];
             let id = self.id(FIRST_FILE + i, f.mode);
-            return Ok(match f.store {
-                None => Text::inode(id, move || (f.make)(&who)),
-                Some(store) => Text::writable(id, move || (f.make)(&who), move |text| store(&who, text)),
-            });
+            let store = f.store.map(|store| -> Store { Arc::new(move |text| store(&who, text)) });
+            return Ok(Text::polled(id, f.polled, Arc::new(move || (f.make)(&who)), store));
         }
         if let Some(i) = OPENED.iter().position(|(n, _, _)| *n == name) {
             let (_, mode, open) = OPENED[i];

@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core_::vfs::pseudo::{Fixed, Id, Text};
+use core_::vfs::pseudo::{Fixed, Id, Polled, Text};
 use core_::vfs::{FileSystem, Inode, Statfs, anon_dev};
 use core_::{Result, procinfo};
 
@@ -29,7 +29,7 @@ impl Builder {
     }
 
     fn text(&mut self, make: impl Fn() -> String + Send + Sync + 'static) -> Arc<dyn Inode> {
-        Text::inode(self.id(0o444), move || Ok(make().into_bytes()))
+        Text::polled(self.id(0o444), Polled::Attribute, Arc::new(move || Ok(make().into_bytes())), None)
     }
 
     fn dir(&mut self, entries: Vec<(&str, Arc<dyn Inode>)>) -> Arc<dyn Inode> {

@@ -53,6 +53,8 @@ pub(crate) struct FileData {
     pages: AtomicU64,
     pins: AtomicU32,
     maps: AtomicU32,
+    /// Those through which it may be written.
+    writing_maps: AtomicU32,
     /// Host process and number of pages that it transferred lately: see [`FileData::hot`].
     heat: AtomicU64,
     seals: AtomicU32,
@@ -143,6 +145,7 @@ impl FileData {
             pages: AtomicU64::new(0),
             pins: AtomicU32::new(0),
             maps: AtomicU32::new(0),
+            writing_maps: AtomicU32::new(0),
             heat: AtomicU64::new(0),
             seals: AtomicU32::new(0),
             content: AtomicU64::new(0),
@@ -416,7 +419,6 @@ impl FileData {
     pub fn fallocate(&self, mode: u32, off: u64, len: u64) -> Result<()> {
         const KEEP_SIZE: u32 = 1;
         const PUNCH_HOLE: u32 = 2;
-        const ZERO_RANGE: u32 = 16;
         let end = off.checked_add(len).filter(|e| *e <= MAX_SIZE).ok_or(Errno::EFBIG)?;
         let _writer = self.writer.lock();
         self.changed();
@@ -428,14 +430,11 @@ impl FileData {
                 }
                 return self.zero_range(off, len);
             }
-            0 | ZERO_RANGE => {}
+            0 => {}
             _ => return Err(Errno::EOPNOTSUPP),
         }
-        if mode & KEEP_SIZE == 0 && end > self.size() && seals & seal::GROW != 0 {
+        if end > self.size() && seals & seal::GROW != 0 {
             return Err(Errno::EPERM);
-        }
-        if mode & ZERO_RANGE != 0 {
-            self.zero_range(off, len)?;
         }
         self.fill(off / FRAME, end.div_ceil(FRAME))?;
         if mode & KEEP_SIZE == 0 {
@@ -499,10 +498,6 @@ impl FileData {
             self.content.store(u64::MAX, Ordering::Release);
         }
         let _writer = self.writer.lock();
-        if kind == MapKind::SharedWrite && self.seals.load(Ordering::Relaxed) & (seal::WRITE | seal::FUTURE_WRITE) != 0
-        {
-            return Err(Errno::EPERM);
-        }
         let page = off / FRAME;
         let end = off.saturating_add(len).div_ceil(FRAME).min(self.size().div_ceil(FRAME));
         if page >= end {
@@ -529,15 +524,24 @@ impl FileData {
         Ok(out)
     }
 
-    pub fn mapped(&self) {
+    /// A mapping came into being; `writes` as in [`core_::file::FileOps::mapped`].
+    pub fn mapped(&self, writes: bool) -> bool {
         self.maps.fetch_add(1, Ordering::SeqCst);
+        if !writes {
+            return false;
+        }
+        let _writer = self.writer.lock();
+        let may = self.seals.load(Ordering::Relaxed) & (seal::WRITE | seal::FUTURE_WRITE) == 0;
+        self.writing_maps.fetch_add(u32::from(may), Ordering::SeqCst);
+        may
     }
 
     pub fn is_mapped(&self) -> bool {
         self.maps.load(Ordering::SeqCst) != 0
     }
 
-    pub fn unmapped(&self) {
+    pub fn unmapped(&self, writes: bool) {
+        self.writing_maps.fetch_sub(u32::from(writes), Ordering::SeqCst);
         if self.maps.fetch_sub(1, Ordering::SeqCst) == 1 {
             let _writer = self.writer.lock();
             let page = self.size().div_ceil(FRAME);
@@ -556,7 +560,7 @@ impl FileData {
             if old & seal::SEAL != 0 {
                 return Err(Errno::EPERM);
             }
-            if add & seal::WRITE != 0 && self.maps.load(Ordering::SeqCst) != 0 {
+            if add & seal::WRITE != 0 && self.writing_maps.load(Ordering::SeqCst) != 0 {
                 return Err(Errno::EBUSY);
             }
             self.seals.store(old | add, Ordering::Relaxed);

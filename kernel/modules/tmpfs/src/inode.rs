@@ -434,19 +434,17 @@ impl FileOps for TmpInode {
         Some((DEVICE, self.data().ok()?.content()?))
     }
 
-    fn mapped(&self, _file: &File) {
-        if let Ok(d) = self.data() {
-            d.mapped();
-        }
+    fn mapped(&self, _file: &File, writes: bool) -> bool {
+        self.data().is_ok_and(|d| d.mapped(writes))
     }
 
     fn mapping_id(&self, _file: &File) -> usize {
         self.data().map_or(0, |d| core::ptr::from_ref(d) as usize)
     }
 
-    fn unmapped(&self, _file: &File) {
+    fn unmapped(&self, _file: &File, writes: bool) {
         if let Ok(d) = self.data() {
-            d.unmapped();
+            d.unmapped(writes);
         }
     }
 }

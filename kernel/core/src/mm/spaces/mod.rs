@@ -29,7 +29,7 @@ pub(super) struct Request {
     pub off: u64,
 }
 
-/// What mremap(2) asks for, checked. `piece` describes the old area; its end is still to be set.
+/// What mremap(2) asks for, checked; `new_len` is never less than what is there. `piece` describes the old area; its end is still to be set.
 pub(super) struct Move {
     pub from: (u64, u64),
     pub new_len: u64,

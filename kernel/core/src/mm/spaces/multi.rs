@@ -53,15 +53,12 @@ impl Mmu for Multi {
                 Ok(at)
             }
             Some(file) => {
-                if !file.readable() || (shared && prot & PROT_WRITE != 0 && !file.writable()) {
-                    return Err(Errno::EACCES);
-                }
-                if prot & PROT_EXEC != 0 && wx::on() {
-                    return mm.mmap_exec(&mut s, hint, len, prot, flags, file, off);
-                }
                 // From before the extents are known: then nothing of them is given away meanwhile.
-                let mapping = Mapping::new(file.clone());
-                let extents = file.ops().map_extents(&file, off, len, kind_of(shared, &file))?;
+                let mapping = Mapping::with_prot(file.clone(), shared, prot)?;
+                if prot & PROT_EXEC != 0 && wx::on() {
+                    return mm.mmap_exec(&mut s, hint, len, prot, flags, mapping, off);
+                }
+                let extents = file.ops().map_extents(&file, off, len, mapping.kind())?;
                 let how = if shared { SHARED } else { PRIVATE };
                 // A library's first mapping reserves all of it: where it lay before it should lie again (see `exec::prefer`).
                 let id = if hint == 0 && !fixed && off == 0 { file.ops().text_identity(&file) } else { None };
@@ -276,11 +273,6 @@ impl Mmu for Multi {
     }
 }
 
-/// How an area's pages are asked of its file.
-fn kind_of(shared: bool, file: &File) -> MapKind {
-    if shared && file.writable() { MapKind::SharedWrite } else { MapKind::Read }
-}
-
 /// Reserves address space that nobody can access; `how` says where.
 fn place_holder(at: u64, len: u64, how: u32) -> Result<u64> {
     mem::mmap(at, len, 0, how | flag::PRIVATE | flag::ANONYMOUS | flag::NORESERVE, -1, 0)
@@ -292,15 +284,10 @@ pub(in crate::mm) fn map_file(
     (start, end): (u64, u64),
     prot: u32,
     flags: u32,
-    file: &File,
+    (file, kind): (&File, MapKind),
     off: u64,
 ) -> Result<()> {
-    let shared = flags & flag::TYPE == flag::SHARED;
-    let extents = match file.ops().map_extents(file, off, end - start, kind_of(shared, file)) {
-        // Sealed against new writable mappings; this one is older.
-        Err(Errno::EPERM) => file.ops().map_extents(file, off, end - start, MapKind::Read)?,
-        r => r?,
-    };
+    let extents = file.ops().map_extents(file, off, end - start, kind)?;
     map_runs(areas, (start, end), prot, flags & flag::TYPE, off, &extents)
 }
 
@@ -334,13 +321,6 @@ fn remap_file(s: &mut Space, m: Move) -> Result<u64> {
     let Move { from: (start, end), new_len, flags, to, mut piece } = m;
     let old_len = end - start;
     let Some(mapping) = piece.mapping.clone() else { return Err(Errno::EFAULT) };
-    if new_len <= old_len && flags & (FIXED | DONTUNMAP) == 0 && old_len > 0 {
-        if new_len < old_len {
-            mem::munmap(start + new_len, old_len - new_len)?;
-            s.areas.remove(start + new_len, end);
-        }
-        return Ok(start);
-    }
     let (prot, how) = (piece.prot, piece.flags);
     let in_place = flags & FIXED == 0
         && old_len > 0
@@ -391,7 +371,7 @@ fn remap_file(s: &mut Space, m: Move) -> Result<u64> {
     for (from, to) in missing.iter().filter(|(from, to)| from < to) {
         let (from, to) = (from - start, to - start);
         // What can not be mapped now comes with its first touch.
-        let _ = map_file(&mut s.areas, (at + from, at + to), prot, how, &mapping.file, offset + from);
+        let _ = map_file(&mut s.areas, (at + from, at + to), prot, how, (&mapping.file, mapping.kind()), offset + from);
     }
     Ok(at)
 }

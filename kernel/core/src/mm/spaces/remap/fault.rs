@@ -152,15 +152,8 @@ impl Mm {
 /// The page of a file that the area shows at `page`: host descriptor and offset.
 fn extent(start: u64, v: &Vma, page: u64) -> Result<Option<(i32, u64)>> {
     let Some(m) = &v.mapping else { return Ok(None) };
-    let shared = v.flags & flag::TYPE == flag::SHARED;
-    let kind = if shared && m.file.writable() { MapKind::SharedWrite } else { MapKind::Read };
     let off = v.offset + (page - start);
-    let ops = m.file.ops();
-    let extents = match ops.map_extents(&m.file, off, PAGE, kind) {
-        // Sealed against new writable mappings; this one is older.
-        Err(Errno::EPERM) => ops.map_extents(&m.file, off, PAGE, MapKind::Read)?,
-        r => r?,
-    };
+    let extents = m.file.ops().map_extents(&m.file, off, PAGE, m.kind())?;
     Ok(extents
         .iter()
         .find(|e| e.offset <= off && off < e.offset + e.len)
@@ -171,7 +164,7 @@ fn extent(start: u64, v: &Vma, page: u64) -> Result<Option<(i32, u64)>> {
 /// references. Nothing where that is not possible.
 fn touch_around(s: &Space, start: u64, v: &Vma, page: u64) -> Result<Vec<(u64, Pte)>> {
     let Some(m) = v.mapping.as_ref().filter(|_| !v.patched) else { return Ok(Vec::new()) };
-    if v.flags & flag::TYPE == flag::SHARED && m.file.writable() {
+    if m.may_write {
         return Ok(Vec::new());
     }
     let Some(id) = m.file.ops().text_identity(&m.file) else { return Ok(Vec::new()) };

@@ -3,7 +3,6 @@
 use super::fault::{TOP, write_protect};
 use super::table::Table;
 use super::{SharedPages, stats};
-use crate::file::MapKind;
 use crate::mm::spaces::{Move, Request};
 use crate::mm::{Mapping, Mm, Space, Vma, flag};
 use crate::text::{self, Key};
@@ -68,13 +67,10 @@ impl Mm {
         let fixed = flags & (flag::FIXED | flag::FIXED_NOREPLACE) != 0;
         let how = if shared { flag::SHARED } else { flag::PRIVATE };
         let mut patched = false;
-        if let Some(file) = &file {
-            if !file.readable() || (shared && prot & flag::PROT_WRITE != 0 && !file.writable()) {
-                return Err(Errno::EACCES);
-            }
+        let mapping = file.clone().map(|f| Mapping::with_prot(f, shared, prot)).transpose()?;
+        if let Some(m) = &mapping {
             // Can it be mapped at all?
-            let kind = if shared && file.writable() { MapKind::SharedWrite } else { MapKind::Read };
-            file.ops().map_extents(file, off, PAGE, kind)?;
+            m.file.ops().map_extents(&m.file, off, PAGE, m.kind())?;
         }
         if shared {
             super::check_shared(file.as_ref(), prot)?;
@@ -118,7 +114,7 @@ impl Mm {
                 end: at + len,
                 prot,
                 flags: area_flags,
-                mapping: file.map(Mapping::new),
+                mapping,
                 offset: off,
                 patched,
                 shared: (anonymous && shared).then(Arc::<SharedPages>::default),
@@ -169,18 +165,11 @@ impl Mm {
         const FIXED: u32 = 2;
         const DONTUNMAP: u32 = 4;
         let old_len = end - start;
-        if flags & (FIXED | DONTUNMAP) == 0 && old_len > 0 {
-            if new_len <= old_len {
-                if new_len < old_len {
-                    self.table_munmap(s, start + new_len, end)?;
-                }
-                return Ok(start);
-            }
-            if host::mem::mappable(start, new_len) && s.areas.free(end, start + new_len) {
-                piece.end = start + new_len;
-                s.areas.insert(start, piece);
-                return Ok(start);
-            }
+        let in_place = flags & (FIXED | DONTUNMAP) == 0 && old_len > 0;
+        if in_place && host::mem::mappable(start, new_len) && s.areas.free(end, start + new_len) {
+            piece.end = start + new_len;
+            s.areas.insert(start, piece);
+            return Ok(start);
         }
         if flags & MAYMOVE == 0 {
             return Err(Errno::ENOMEM);
