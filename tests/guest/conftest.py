@@ -9,7 +9,7 @@ import tempfile
 import pytest
 
 import lodger
-from machine.conftest import kernel  # noqa: F401  (the fixture)
+from machine.conftest import SECONDS, kernel  # noqa: F401  (the fixture)
 from machines import MATRIX, NEEDS, current
 from programs import CACHE, build
 
@@ -62,7 +62,7 @@ def natively():
                     capture_output=True,
                     cwd=scratch,
                     env=ENVIRONMENT,
-                    timeout=60,
+                    timeout=SECONDS,
                     stdin=subprocess.DEVNULL,
                 )
             known[source] = (
@@ -87,7 +87,7 @@ def same(request, natively, machine, kind):
         assert status == 0, f"a wrong test: the host itself fails: {out}{err}"
         program = build(source)
         script = 'd=$(mktemp -d /tmp/guest.XXXXXX) && cd $d && "$0"; s=$?; cd /; rm -rf $d; exit $s'
-        done = machine.run(["sh", "-c", script, f"/programs/{program.name}"], env=ENVIRONMENT, timeout=60)
+        done = machine.run(["sh", "-c", script, f"/programs/{program.name}"], env=ENVIRONMENT, timeout=SECONDS)
         assert done.fault in (None, "signal"), f"fault {done.fault}: {done}"
         said = done.stdout.decode(errors="replace")
         lines = difflib.unified_diff(

@@ -10,7 +10,7 @@ import pytest
 import lodger
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-SECONDS = float(os.environ.get("LODGER_TEST_SECONDS", "60"))
+SECONDS = float(os.environ.get("LODGER_TEST_SECONDS", "180"))
 
 
 def pytest_collection_modifyitems(items):
