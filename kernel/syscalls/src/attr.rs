@@ -315,7 +315,7 @@ fn xattr_name(inode: &Arc<dyn Inode>, addr: u64, write: bool) -> Result<Vec<u8>>
         if write && !cred.has(Cap::SysAdmin) && !(name == b"security.capability" && cred.has(Cap::Setfcap)) {
             return Err(Errno::EPERM);
         }
-    } else {
+    } else if write || name != vfs::SOCKET_PROTOCOL || inode.kind() != kind::SOCKET || inode.special().is_some() {
         // POSIX ACLs (system.) are not there.
         return Err(Errno::EOPNOTSUPP);
     }
