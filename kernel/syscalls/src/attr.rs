@@ -111,7 +111,8 @@ fn change_times(p: &Path, t: Wanted) -> Result<i64> {
     if !may {
         return Err(if both_now { Errno::EACCES } else { Errno::EPERM });
     }
-    inode.setattr(&SetAttr { atime: t[0].0, mtime: t[1].0, ..SetAttr::default() }).map(|()| 0)
+    let set = SetAttr { atime: t[0].0, mtime: t[1].0, now: t.map(|(_, now)| now), ..SetAttr::default() };
+    inode.setattr(&set).map(|()| 0)
 }
 
 fn both_now() -> Wanted {
