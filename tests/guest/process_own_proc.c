@@ -1,6 +1,7 @@
 // /proc of oneself after giving up root: the process is not dumpable any more, its files there are root's, but its own descriptors
 // and places stay its own (proc_fd_permission, ptrace_may_access).
 #include "guest.h"
+#include <sys/personality.h>
 #include <dirent.h>
 
 static int entries(const char *path) {
@@ -43,7 +44,31 @@ static void *in_thread(void *arg) {
     return arg;
 }
 
+static void show_personality(const char *who) {
+    char text[20] = "";
+    int fd = open("/proc/self/personality", O_RDONLY);
+    CHECK(read(fd, text, sizeof text - 1) == 9);
+    close(fd);
+    printf("%s: %#x, %s", who, personality(0xffffffff), text);
+}
+
+// Addresses without randomisation: ThreadSanitizer asks for them, and starts itself again until they are said to be so.
+static void personalities(void) {
+    int old = personality(0xffffffff);
+    CHECK(old != -1 && personality(0) == old);
+    show_personality("at first");
+    SHOW(personality(ADDR_NO_RANDOMIZE));
+    show_personality("then");
+    fflush(stdout);
+    say_status("child", CHILD(show_personality("forked")));
+    say_status("program", CHILD(execl("/bin/cat", "cat", "/proc/self/personality", NULL)));
+    SHOW(personality(0));
+    show_personality("at last");
+    personality(old);
+}
+
 static void tests(void) {
+    personalities();
     say_status("root", CHILD(look()));
     say_status("no longer root", CHILD(CHECK(setresgid(64001, 64001, 64001) == 0 && setresuid(64001, 64001, 64001) == 0); look()));
     say_status("threads", CHILD({

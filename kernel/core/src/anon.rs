@@ -75,6 +75,7 @@ impl Node {
             gid: new.gid.or(s.gid),
             atime: new.atime.or(s.atime),
             mtime: new.mtime.or(s.mtime),
+            now: [false; 2],
         };
     }
 }

@@ -77,6 +77,8 @@ pub trait Socket: Send + Sync + Any {
     fn as_any(&self) -> &dyn Any;
     /// Number of the family, SOCK_ type, protocol.
     fn kind(&self) -> (u32, u32, u32);
+    /// The protocol's name in Linux (`struct proto`).
+    fn protocol(&self) -> &'static [u8];
     /// # Errors
     /// bind(2)'s.
     fn bind(&self, addr: &[u8]) -> Result<()>;

@@ -92,6 +92,9 @@ pub fn fchownat(dir: i32, name: &[u8], uid: u32, gid: u32) -> Result<()> {
     Errno::from_ret(unsafe { syscall!(fchownat, dir, c.as_ptr(), uid, gid, AT_SYMLINK_NOFOLLOW) }).map(drop)
 }
 
+/// In the place of nanoseconds: the host's present time.
+pub const UTIME_NOW: u32 = 0x3fff_ffff;
+
 /// Sets times: access and modification as (seconds, nanoseconds), None to keep.
 ///
 /// # Errors

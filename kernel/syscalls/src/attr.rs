@@ -111,7 +111,8 @@ fn change_times(p: &Path, t: Wanted) -> Result<i64> {
     if !may {
         return Err(if both_now { Errno::EACCES } else { Errno::EPERM });
     }
-    inode.setattr(&SetAttr { atime: t[0].0, mtime: t[1].0, ..SetAttr::default() }).map(|()| 0)
+    let set = SetAttr { atime: t[0].0, mtime: t[1].0, now: t.map(|(_, now)| now), ..SetAttr::default() };
+    inode.setattr(&set).map(|()| 0)
 }
 
 fn both_now() -> Wanted {
@@ -316,7 +317,7 @@ fn xattr_name(inode: &Arc<dyn Inode>, addr: u64, write: bool) -> Result<Vec<u8>>
         if write && !cred.has(Cap::SysAdmin) && !(name == b"security.capability" && cred.has(Cap::Setfcap)) {
             return Err(Errno::EPERM);
         }
-    } else {
+    } else if write || name != vfs::SOCKET_PROTOCOL || inode.kind() != kind::SOCKET || inode.special().is_some() {
         // POSIX ACLs (system.) are not there.
         return Err(Errno::EOPNOTSUPP);
     }

@@ -195,13 +195,14 @@ pub fn times(a: &Args) -> Result<i64> {
     Ok((host::time::monotonic_ns() / 10_000_000) as i64)
 }
 
-/// personality(2): only Linux's own; READ_IMPLIES_EXEC and other domains are refused (A16).
+/// personality(2): only Linux's own; READ_IMPLIES_EXEC and other domains are refused (A16). Without randomisation addresses
+/// are chosen as ever, but who asks finds what it asked for: ThreadSanitizer starts itself anew until it does.
 pub fn personality(a: &Args) -> Result<i64> {
     const ADDR_NO_RANDOMIZE: u32 = 0x0004_0000;
+    let own = &current().personality;
     match a.u32(0) {
-        // Asking, or asking for what is so anyway: addresses are chosen per VM.
-        0xffff_ffff | 0 => Ok(0),
-        p if p == ADDR_NO_RANDOMIZE => Ok(0),
+        u32::MAX => Ok(i64::from(own.load(Ordering::Relaxed))),
+        p if p & !ADDR_NO_RANDOMIZE == 0 => Ok(i64::from(own.swap(p, Ordering::Relaxed))),
         _ => Err(counters::missing(135, Errno::EINVAL)),
     }
 }

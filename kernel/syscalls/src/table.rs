@@ -202,7 +202,7 @@ table! {
     132 utime(path: Str, times: Ptr) attr::utime Full "";
     133 mknod(path: Str, mode: Mode, dev: Hex) dir::mknod Full "";
     134 uselib() missing Missing "";
-    135 personality(persona: Hex) crate::misc::personality Partial "Linux only";
+    135 personality(persona: Hex) crate::misc::personality Partial "PER_LINUX, ADDR_NO_RANDOMIZE";
     136 ustat() missing Missing "";
     137 statfs(path: Str, buf: Ptr) stat::statfs Full "";
     138 fstatfs(fd: Fd, buf: Ptr) stat::fstatfs Full "";

@@ -88,6 +88,8 @@ pub struct Thread {
     pub nice: AtomicI32,
     pub policy: AtomicU32,
     pub ioprio: AtomicU32,
+    /// What personality(2) asked for.
+    pub personality: AtomicU32,
     /// How much later than asked for a sleep may end, and what 0 sets it to (prctl(2), PR_SET_TIMERSLACK): kept, sleeps end in time.
     timer_slack: AtomicU64,
     default_slack: AtomicU64,
@@ -141,6 +143,7 @@ impl Thread {
             nice: AtomicI32::new(0),
             policy: AtomicU32::new(0),
             ioprio: AtomicU32::new(0),
+            personality: AtomicU32::new(0),
             timer_slack: AtomicU64::new(DEFAULT_SLACK_NS),
             default_slack: AtomicU64::new(DEFAULT_SLACK_NS),
             io: IoCount::default(),

@@ -124,6 +124,8 @@ pub struct SetAttr {
     pub gid: Option<u32>,
     pub atime: Option<Time>,
     pub mtime: Option<Time>,
+    /// Access, modification time: it is the present, which a file system with a clock of its own reads there.
+    pub now: [bool; 2],
 }
 
 /// What to create.

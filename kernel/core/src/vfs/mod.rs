@@ -31,8 +31,8 @@ pub use inode::{
 pub use kernel::{kcreate_file, kmkdir, kmkdir_p, kmknod, kopen, ksymlink, mount_at};
 pub use mount::{Mount, anon_path, anon_root, bind, mount_on, mount_root, ms, set_anon, umount};
 pub use open::{
-    anon_file, check_flags, drop_privileges_on_write, drop_set_ids, file_attr, open, open_at, open_path, open_with,
-    path_of_file,
+    SOCKET_PROTOCOL, anon_file, check_flags, drop_privileges_on_write, drop_set_ids, file_attr, open, open_at,
+    open_path, open_with, path_of_file,
 };
 pub use ops::{RENAME_EXCHANGE, RENAME_NOREPLACE, link, mkdir, mknod, mknod_at, rename, rmdir, symlink, unlink};
 pub use walk::{Last, Resolve, Walk};

@@ -7,6 +7,7 @@ use crate::file::{File, FileOps, oflag};
 use crate::task::{Cap, Cred};
 use crate::{Errno, Result};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::any::Any;
 
 /// Opens `path` for the calling thread; relative to its working directory.
@@ -235,6 +236,9 @@ pub fn file_attr(file: &File) -> Result<Attr> {
     Ok(Attr { dev, ino, mode, nlink: 1, blksize: 4096, atime: t, mtime: t, ctime: t, btime: t, ..Attr::default() })
 }
 
+/// The extended attribute of every socket.
+pub const SOCKET_PROTOCOL: &[u8] = b"system.sockprotoname";
+
 /// The inode behind a magic link to an open file without a path (a pipe in /proc/self/fd).
 struct FileInode(Arc<File>);
 
@@ -260,6 +264,17 @@ impl Inode for FileInode {
     }
     fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>> {
         self.0.ops().reopen(&self.0, flags)
+    }
+    /// Of sockets: what protocol they are of (`sockfs_xattr_get`), with its NUL.
+    fn getxattr(&self, name: &[u8]) -> Result<Vec<u8>> {
+        match crate::net::of(&self.0) {
+            Ok(s) if name == SOCKET_PROTOCOL => Ok([s.socket.protocol(), b"\0"].concat()),
+            _ => Err(Errno::EOPNOTSUPP),
+        }
+    }
+    fn listxattr(&self) -> Result<Vec<u8>> {
+        let socket = crate::net::of(&self.0).is_ok();
+        Ok(if socket { [SOCKET_PROTOCOL, b"\0"].concat() } else { Vec::new() })
     }
     fn truncate(&self, _: u64) -> Result<()> {
         Ok(())

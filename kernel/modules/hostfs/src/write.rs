@@ -4,7 +4,7 @@ use crate::HostInode;
 use crate::inode::Place;
 use alloc::sync::Arc;
 use core_::file::oflag;
-use core_::vfs::{Inode, New, SetAttr, kind};
+use core_::vfs::{Inode, New, SetAttr, Time, kind};
 use core_::{Errno, Result};
 
 impl HostInode {
@@ -128,7 +128,10 @@ impl HostInode {
             host::volume::fchmodat(dir.raw(), &name, mode & 0o7777)?;
         }
         if set.atime.is_some() || set.mtime.is_some() {
-            host::volume::utimensat(dir.raw(), &name, [set.atime, set.mtime])?;
+            // The host's clock for its files is finer than the guest's: a time of ours could be before those it gave.
+            let time = |t: Option<Time>, now: bool| t.map(|t| if now { (0, host::volume::UTIME_NOW) } else { t });
+            let times = [time(set.atime, set.now[0]), time(set.mtime, set.now[1])];
+            host::volume::utimensat(dir.raw(), &name, times)?;
         }
         self.refresh().map(drop)
     }

@@ -62,7 +62,9 @@ pub const FILES: &[File] = &[
     set("oom_adj", 0o644, settings::oom_adj, settings::set_oom_adj),
     read("oom_score", 0o444, settings::oom_score),
     set("oom_score_adj", 0o644, settings::oom_score_adj, settings::set_oom_score_adj),
-    read("personality", 0o400, |_| Ok(b"00000000\n".to_vec())),
+    read("personality", 0o400, |w| {
+        Ok(format!("{:08x}\n", w.thread()?.personality.load(core::sync::atomic::Ordering::Relaxed)).into_bytes())
+    }),
     set("projid_map", 0o644, settings::id_map, settings::set_id_map),
     read("schedstat", 0o444, times::schedstat),
     read("sessionid", 0o444, settings::login_session),

@@ -203,6 +203,10 @@ impl Socket for UnixSocket {
         (AF_UNIX, self.kind, 0)
     }
 
+    fn protocol(&self) -> &'static [u8] {
+        if self.kind == SOCK_STREAM { b"UNIX-STREAM" } else { b"UNIX" }
+    }
+
     fn bind(&self, addr: &[u8]) -> Result<()> {
         self.do_bind(addr)
     }

@@ -165,6 +165,7 @@ fn become_program(me: &Thread, program: &Program) -> Result<Start> {
     p.dumpable.store(!secure, Ordering::Relaxed);
     if secure {
         p.pdeath_signal.store(0, Ordering::Relaxed);
+        me.personality.store(0, Ordering::Relaxed);
     }
     p.exit_signal.store(sig::CHLD, Ordering::Relaxed);
     host::thread::set_fs_base(0);

@@ -284,6 +284,7 @@ fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
     }
     child.affinity.store(me.affinity.load(Ordering::Relaxed), Ordering::Relaxed);
     child.ioprio.store(me.ioprio.load(Ordering::Relaxed), Ordering::Relaxed);
+    child.personality.store(me.personality.load(Ordering::Relaxed), Ordering::Relaxed);
     child.nice.store(me.nice.load(Ordering::Relaxed), Ordering::Relaxed);
     child.inherit_timer_slack(me);
     let policy = me.policy.load(Ordering::Relaxed);
