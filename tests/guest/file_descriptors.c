@@ -1,6 +1,8 @@
-// dup, fcntl, close_range, pipes and their sizes, getdents, FIONREAD.
+// dup, fcntl, close_range, pipes and their sizes, getdents, FIONREAD, random(4)'s ioctls.
 #include "guest.h"
 #include <dirent.h>
+#include <linux/fs.h>
+#include <linux/random.h>
 
 static void tests(void) {
     int fd = open("f", O_CREAT | O_RDWR, 0644);
@@ -121,4 +123,23 @@ static void tests(void) {
     SHOW(posix_fadvise(p[0], 0, 0, 0));
     SHOW(fsync(fd));
     SHOW(sync_file_range(fd, 0, 0, 64));
+
+    // What every file answers, and random(4)'s own.
+    long long size = -1;
+    SHOW(ioctl(p[0], FIGETBSZ, &n));
+    SHOW(n);
+    SHOW(ioctl(p[0], FIOQSIZE, &size));
+    SHOW(ioctl(fd, FIOQSIZE, &size));
+    int r = open("/dev/urandom", O_RDWR);
+    SHOW(ioctl(r, TCGETS, b));
+    SHOW(ioctl(r, FIONREAD, &n));
+    SHOW(ioctl(r, FIGETBSZ, &n));
+    SHOW(ioctl(r, FIOQSIZE, &size));
+    SHOW(ioctl(r, RNDGETENTCNT, &n));
+    SHOW(n);
+    SHOW(ioctl(r, RNDGETENTCNT, 8));
+    SHOW(write(r, "seed", 4));
+    SHOW(write(r, (void *)8, 4));
+    CHILD((void)!setresuid(65534, 65534, 65534); SHOW(ioctl(r, RNDADDTOENTCNT, &n)); SHOW(ioctl(r, RNDADDENTROPY, 0));
+          SHOW(ioctl(r, RNDZAPENTCNT)); SHOW(ioctl(r, RNDRESEEDCRNG)));
 }

@@ -52,6 +52,99 @@ static void threads(void) {
     pthread_join(t, NULL);
 }
 
+struct attr {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+    uint32_t clamps[2];
+    uint64_t later;
+};
+
+static void show_attr(void) {
+    struct attr a = {.nice = 99};
+    SHOW(syscall(SYS_sched_getattr, 0, &a, 48, 0));
+    printf("size %u policy %u flags %llu nice %d priority %u\n", a.size, a.policy, (unsigned long long)a.flags, a.nice, a.priority);
+}
+
+// sched_setattr and sched_getattr; RLIMIT_NICE.
+static void attributes(void) {
+    struct attr a = {.size = 48, .policy = SCHED_BATCH, .nice = 5};
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    show_attr();
+    SHOW(getpriority(PRIO_PROCESS, 0));
+    a = (struct attr){.policy = SCHED_OTHER, .flags = 1, .nice = -100}; // size 0 is the first one's
+    SHOW(syscall(SYS_sched_setattr, getpid(), &a, 0));
+    show_attr();
+    say_status("made by it", CHILD(show_attr()));
+    a = (struct attr){.size = 48, .policy = 77, .flags = 8, .nice = 7}; // keeps the policy
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    show_attr();
+    a = (struct attr){.size = 48, .policy = SCHED_BATCH, .flags = 16, .nice = 9, .priority = 50}; // keeps all but the flag
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    a.priority = 0;
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    show_attr();
+    a = (struct attr){.size = 48, .policy = SCHED_OTHER, .priority = 1};
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    a = (struct attr){.size = 48, .policy = SCHED_FIFO};
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    a = (struct attr){.size = 48, .policy = SCHED_FIFO, .priority = 100};
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    a = (struct attr){.size = 48, .policy = 77};
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    a.policy = -1;
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    a = (struct attr){.size = 48, .flags = 0x80};
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    a = (struct attr){.size = 48, .flags = 0x20}; // clamps, for which the structure is too small
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    a = (struct attr){.size = 64};
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    a = (struct attr){.size = 64, .later = 1};
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    SHOW(a.size);
+    a.size = 47;
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    SHOW(a.size);
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 1));
+    SHOW(syscall(SYS_sched_setattr, -1, &a, 0));
+    SHOW(syscall(SYS_sched_setattr, 99999999, &a, 0));
+    SHOW(syscall(SYS_sched_setattr, 0, NULL, 0));
+    SHOW(syscall(SYS_sched_setattr, 0, (void *)8, 0));
+    SHOW(syscall(SYS_sched_getattr, 0, &a, 47, 0));
+    SHOW(syscall(SYS_sched_getattr, 0, &a, 4097, 0));
+    SHOW(syscall(SYS_sched_getattr, 0, &a, 48, 1));
+    SHOW(syscall(SYS_sched_getattr, -1, &a, 48, 0));
+    SHOW(syscall(SYS_sched_getattr, 99999999, &a, 48, 0));
+    SHOW(syscall(SYS_sched_getattr, 0, NULL, 48, 0));
+    SHOW(syscall(SYS_sched_getattr, 0, (void *)8, 48, 0));
+    // Without privilege: the flag stays, SCHED_IDLE is for good and has no nice value, and RLIMIT_NICE says how far that may go.
+    struct rlimit none = {0, 0};
+    a = (struct attr){.size = 48, .policy = SCHED_IDLE, .flags = 1, .nice = 3};
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    CHECK(setrlimit(RLIMIT_NICE, &none) == 0);
+    SHOW(setresuid(1234, 1234, 1234));
+    a.flags = 0;
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    a.flags = 1, a.nice = -1;
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    a.nice = 0;
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    SHOW(setpriority(PRIO_PROCESS, 0, 4));
+    SHOW(setpriority(PRIO_PROCESS, 0, 0));
+    a.policy = SCHED_OTHER;
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    a = (struct attr){.size = 48, .policy = SCHED_FIFO, .flags = 1, .priority = 5};
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    a = (struct attr){.size = 48, .policy = 6, .flags = 1, .runtime = 2000000, .deadline = 1000000};
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    a.deadline = 4000000;
+    SHOW(syscall(SYS_sched_setattr, 0, &a, 0));
+    show_attr();
+}
+
 static void tests(void) {
     struct sched_param zero = {0}, one = {1};
     SHOW(get(PROCESS, 0));
@@ -85,6 +178,7 @@ static void tests(void) {
     say_status("flag not inherited", CHILD(SHOW(sched_getscheduler(0) & SCHED_RESET_ON_FORK)));
     SHOW(sched_setscheduler(0, 77, &zero));
     SHOW(sched_getscheduler(-1));
+    say_status("attributes", CHILD(attributes()));
 
     SHOW(setpriority(PRIO_USER, 54341, 3));
     SHOW(getpriority(PRIO_USER, 54341));

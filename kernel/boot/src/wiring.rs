@@ -253,7 +253,7 @@ pub fn system(b: &Boot) {
         hostname: b.hostname.clone(),
         release: syscalls::misc::RELEASE.into(),
         version: syscalls::misc::VERSION.into(),
-        cpuinfo: trap::cpu::cpuinfo(b.cpus).into_bytes(),
+        cpuinfo: trap::cpuinfo::cpuinfo(b.cpus).into_bytes(),
         cpus: b.cpus,
         cmdline: b"lodger\n".to_vec(),
         boot_ns: host::time::monotonic_ns(),

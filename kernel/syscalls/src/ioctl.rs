@@ -35,29 +35,28 @@ pub fn ioctl(a: &Args) -> Result<i64> {
             file.set_status_flags(if on { flags | flag } else { flags & !flag });
             Ok(0)
         }
+        // These two come before the file's own.
+        FIGETBSZ => UserPtr::<u32>::new(arg).write(file_attr(&file)?.blksize).map(|()| 0),
+        FIOQSIZE => {
+            let attr = file_attr(&file)?;
+            if file.path().is_none() || !matches!(attr.mode & kind::MASK, kind::FILE | kind::DIR | kind::LINK) {
+                return Err(Errno::ENOTTY);
+            }
+            UserPtr::<u64>::new(arg).write(attr.size).map(|()| 0)
+        }
         _ => match file.ops().ioctl(&file, cmd, arg) {
-            Err(Errno::ENOTTY) => of_inode(&file, cmd, arg),
+            Err(Errno::ENOTTY) if cmd == FIONREAD => left_in(&file, arg),
             r => r,
         },
     }
 }
 
-/// Regular files and directories (`fs/ioctl.c`).
-fn of_inode(file: &core_::file::File, cmd: u32, arg: u64) -> Result<i64> {
-    if file.path().is_none() {
+/// FIONREAD of a regular file (`fs/ioctl.c`).
+fn left_in(file: &core_::file::File, arg: u64) -> Result<i64> {
+    let attr = file_attr(file)?;
+    if file.path().is_none() || attr.mode & kind::MASK != kind::FILE {
         return Err(Errno::ENOTTY);
     }
-    let attr = file_attr(file)?;
-    let what = attr.mode & kind::MASK;
-    match cmd {
-        FIGETBSZ => UserPtr::<u32>::new(arg).write(attr.blksize).map(|()| 0),
-        FIOQSIZE if matches!(what, kind::FILE | kind::DIR | kind::LINK) => {
-            UserPtr::<u64>::new(arg).write(attr.size).map(|()| 0)
-        }
-        FIONREAD if what == kind::FILE => {
-            let left = attr.size.saturating_sub(*file.pos());
-            UserPtr::<u32>::new(arg).write(left.min(u64::from(u32::MAX)) as u32).map(|()| 0)
-        }
-        _ => Err(Errno::ENOTTY),
-    }
+    let left = attr.size.saturating_sub(*file.pos());
+    UserPtr::<u32>::new(arg).write(left.min(u64::from(u32::MAX)) as u32).map(|()| 0)
 }

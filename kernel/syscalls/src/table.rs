@@ -381,8 +381,8 @@ table! {
     311 process_vm_writev(pid: Int, local: Ptr, liovcnt: Size, remote: Ptr, riovcnt: Size, flags: Hex) crate::process::memory::process_vm_writev Full "";
     312 kcmp() missing Missing "";
     313 finit_module() missing Missing "";
-    314 sched_setattr(pid: Pid, attr: Ptr, flags: Hex) missing Missing "";
-    315 sched_getattr(pid: Pid, attr: Ptr, size: Size, flags: Hex) missing Missing "";
+    314 sched_setattr(pid: Pid, attr: Ptr, flags: Hex) crate::sched::sched_setattr Partial "kept; the host schedules";
+    315 sched_getattr(pid: Pid, attr: Ptr, size: Size, flags: Hex) crate::sched::sched_getattr Partial "kept; the host schedules";
     316 renameat2(olddirfd: Dirfd, oldpath: Str, newdirfd: Dirfd, newpath: Str, flags: Named(RENAME)) dir::renameat2 Full "";
     317 seccomp() missing Missing "";
     318 getrandom(buf: Out(BYTES), count: Size, flags: Named(RANDOM)) crate::misc::getrandom Full "";

@@ -15,6 +15,7 @@ extern crate alloc;
 
 pub mod context;
 pub mod cpu;
+pub mod cpuinfo;
 pub mod frame;
 pub mod gate;
 pub mod guard;

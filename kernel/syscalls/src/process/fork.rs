@@ -285,10 +285,12 @@ fn build(me: &Thread, r: &Request, slot: u32) -> Result<Arc<Thread>> {
     child.affinity.store(me.affinity.load(Ordering::Relaxed), Ordering::Relaxed);
     child.ioprio.store(me.ioprio.load(Ordering::Relaxed), Ordering::Relaxed);
     child.personality.store(me.personality.load(Ordering::Relaxed), Ordering::Relaxed);
-    child.nice.store(me.nice.load(Ordering::Relaxed), Ordering::Relaxed);
     child.inherit_timer_slack(me);
     let policy = me.policy.load(Ordering::Relaxed);
-    // SCHED_RESET_ON_FORK takes back only what needs privilege, which nobody gets here; the flag itself is not inherited.
+    // SCHED_RESET_ON_FORK takes back what needs privilege; the flag itself is not inherited.
+    let reset = policy & crate::sched::RESET_ON_FORK != 0;
+    let nice = me.nice.load(Ordering::Relaxed);
+    child.nice.store(if reset { nice.max(0) } else { nice }, Ordering::Relaxed);
     child.policy.store(policy & !crate::sched::RESET_ON_FORK, Ordering::Relaxed);
     if r.flags & SETTLS != 0 {
         child.start_fs.store(r.tls, Ordering::Relaxed);
