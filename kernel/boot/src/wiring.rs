@@ -19,7 +19,7 @@ use tmpfs::{Quota, TmpFs};
 
 /// Registers everything; once, before the first mount. `quota` is what all file systems in memory share.
 pub fn wire(quota: &Arc<Quota>) {
-    syscalls::process::fork::on_pidfd(&(new_pidfd as fn(Arc<Process>) -> Arc<File>));
+    core_::task::on_pidfd(&(new_pidfd as fn(Arc<Process>) -> Arc<File>));
     syscalls::process::pidfd::on_process_of(&(events::pidfd::process as fn(&File) -> Option<Arc<Process>>));
     syscalls::process::exit::on_session_leader_exit(&(session_leader_exit as fn(&Process)));
     syscalls::process::seat::on_waiting(&(crate::memory::touch as fn(u32)));

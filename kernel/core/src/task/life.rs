@@ -2,6 +2,7 @@
 
 use super::process::{Relations, rlimit};
 use super::{Cap, Cred, Exit, IoCount, Marks, Process, Rlimit, Session, State, TREE, Thread, Usage};
+use crate::file::File;
 use crate::mm::Mm;
 use crate::signal::{self, Action, SigHand, SigInfo, code, sig};
 use crate::wait::WaitQueue;
@@ -205,6 +206,21 @@ pub fn maker_renamed(p: &Process, old: u32) {
             rel.maker = p.pid;
         }
     }
+}
+
+static NEW_PIDFD: Once<fn(Arc<Process>) -> Arc<File>> = Once::new();
+
+/// Sets what makes a pidfd (a module's business).
+pub fn on_pidfd(f: &'static fn(Arc<Process>) -> Arc<File>) {
+    NEW_PIDFD.set(f);
+}
+
+/// A new open file that stands for `p` (pidfd_open(2)).
+///
+/// # Errors
+/// `ENOSYS` before boot has set the maker.
+pub fn new_pidfd(p: Arc<Process>) -> Result<Arc<File>> {
+    Ok(NEW_PIDFD.get().ok_or(Errno::ENOSYS)?(p))
 }
 
 static ON_EXITED: Once<fn(&Process, Exit, &Usage)> = Once::new();

@@ -10,7 +10,6 @@ use core_::signal::{Action, SigHand, SigSet, sig};
 use core_::task::{Cap, Template, Thread, add_thread, new_process};
 use core_::uaccess::UserPtr;
 use core_::{Errno, Result, current};
-use host::sync::Once;
 use trap::thread::Kind;
 
 /// clone flags (`linux/sched.h`).
@@ -52,20 +51,12 @@ struct Request {
     set_tid: Option<u32>,
 }
 
-static NEW_PIDFD: Once<fn(Arc<core_::task::Process>) -> Arc<core_::file::File>> = Once::new();
-
-/// Sets what makes a pidfd (a module's business).
-pub fn on_pidfd(f: &'static fn(Arc<core_::task::Process>) -> Arc<core_::file::File>) {
-    NEW_PIDFD.set(f);
-}
-
 /// A new descriptor for `p`.
 ///
 /// # Errors
 /// `EMFILE`.
 pub(super) fn pidfd(p: Arc<core_::task::Process>) -> Result<i32> {
-    let make = NEW_PIDFD.get().ok_or(Errno::ENOSYS)?;
-    current().files().add(make(p), true)
+    current().files().add(core_::task::new_pidfd(p)?, true)
 }
 
 /// fork(2).
