@@ -4,7 +4,7 @@ use super::process::{Relations, rlimit};
 use super::{Cap, Cred, Exit, IoCount, Marks, Process, Rlimit, Session, State, TREE, Thread, Usage};
 use crate::file::File;
 use crate::mm::Mm;
-use crate::signal::{self, Action, SigHand, SigInfo, code, sig};
+use crate::signal::{self, Action, SigHand, SigInfo, SigSet, code, sig};
 use crate::wait::WaitQueue;
 use crate::{Errno, Mutex, Result};
 use alloc::sync::Arc;
@@ -160,6 +160,8 @@ pub fn thread_gone(t: &Thread) -> bool {
     threads.retain(|x| !core::ptr::eq(&**x, t));
     let last = threads.is_empty();
     drop(threads);
+    // The object may live on; its signals count no more.
+    t.pending.lock().discard(SigSet(u64::MAX));
     if t.tid() == t.process.pid {
         *t.process.comm.lock() = *t.comm.lock();
     }
@@ -349,6 +351,7 @@ pub fn reap(p: &Arc<Process>) -> bool {
         }
         *st = State::Dead;
     }
+    p.pending.lock().discard(SigSet(u64::MAX));
     if let Some(parent) = tree.process(p.ppid()) {
         let pid = p.pid;
         parent.rel.lock().children.retain(|c| *c != pid);
