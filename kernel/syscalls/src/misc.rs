@@ -269,12 +269,7 @@ pub fn prctl(a: &Args) -> Result<i64> {
         }
         // PR_GET/SET_KEEPCAPS
         7 => Ok(i64::from(me.cred().securebits >> 4 & 1)),
-        8 if a.u64(1) <= 1 => {
-            let mut c = (*me.cred()).clone();
-            c.securebits = c.securebits & !(1 << 4) | (a.u32(1) << 4);
-            me.set_cred(Arc::new(c));
-            Ok(0)
-        }
+        8 if a.u64(1) <= 1 => crate::cred::set_keep_caps(a.u64(1) == 1),
         // PR_GET_TIMING, PR_SET_TIMING: there is the statistical kind only
         13 => Ok(0),
         14 if a.u64(1) == 0 => Ok(0),
@@ -300,7 +295,9 @@ pub fn prctl(a: &Args) -> Result<i64> {
             me.set_cred(Arc::new(c));
             Ok(0)
         }
+        // PR_GET/SET_SECUREBITS
         27 => Ok(i64::from(me.cred().securebits)),
+        28 => crate::cred::set_securebits(a.u64(1)),
         // PR_SET/GET_TIMERSLACK
         29 => {
             // Negative ones and 0 mean the default.
@@ -334,16 +331,7 @@ pub fn prctl(a: &Args) -> Result<i64> {
         // PR_GET_THP_DISABLE
         42 => Ok(0),
         // PR_CAP_AMBIENT
-        47 => match a.u64(1) {
-            1 if a.u64(2) <= 40 => Ok(i64::from(me.cred().cap_ambient >> a.u64(2) & 1 != 0)),
-            4 => {
-                let mut c = (*me.cred()).clone();
-                c.cap_ambient = 0;
-                me.set_cred(Arc::new(c));
-                Ok(0)
-            }
-            _ => Err(counters::missing(157, Errno::EPERM)),
-        },
+        47 => crate::cred::ambient(a),
         // PR_SET_VMA: names of anonymous areas are not kept.
         0x5356_4d41 => Err(Errno::EINVAL),
         _ => Err(counters::missing(157, Errno::EINVAL)),
