@@ -82,6 +82,47 @@ static void limit(void) {
         printf("%s code %d value %d from me %d\n", name_of(s), si.si_code, si.si_code == SI_QUEUE ? si.si_value.sival_int : 0, si.si_pid == getpid());
 }
 
+// RLIMIT_SIGPENDING counts what is queued for all processes of the user, and timers.
+static void limit_of_user(void) {
+    struct rlimit few = {4, 4};
+    sigset_t all;
+    int pipes[2];
+    char c, line[200];
+    sigfillset(&all);
+    setresuid(4322, 4322, 4322);
+    setrlimit(RLIMIT_SIGPENDING, &few);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+    CHECK(pipe(pipes) == 0);
+    pid_t p = fork();
+    if (!p) {
+        close(pipes[1]);
+        read(pipes[0], &c, 1);
+        _exit(0);
+    }
+    union sigval v = {0};
+    SHOW(sigqueue(getpid(), SIGRTMIN, v));
+    SHOW(sigqueue(p, SIGRTMIN, v));
+    SHOW(sigqueue(p, SIGRTMIN, v));
+    timer_t t, u;
+    SHOW(timer_create(CLOCK_MONOTONIC, NULL, &t));
+    SHOW(timer_create(CLOCK_MONOTONIC, NULL, &u));
+    SHOW(sigqueue(getpid(), SIGRTMIN, v));
+    SHOW(sigqueue(p, SIGRTMIN, v));
+    FILE *f = fopen("/proc/self/status", "r");
+    while (fgets(line, sizeof line, f))
+        if (!strncmp(line, "SigQ:", 5)) printf("%s", line);
+    fclose(f);
+    SHOW(timer_delete(t));
+    SHOW(sigqueue(p, SIGRTMIN, v));
+    CHECK(write(pipes[1], "x", 1) == 1);
+    int st;
+    CHECK(waitpid(p, &st, 0) == p);
+    siginfo_t si;
+    SHOW(sigtimedwait(&all, &si, &(struct timespec){0, 0}) == SIGCHLD);
+    // What was queued for it is free again.
+    for (int i = 0; i < 4; i++) SHOW(sigqueue(getpid(), SIGRTMIN, v));
+}
+
 static void *thread(void *v) {
     *(volatile pid_t *)v = gettid();
     nap(200);
@@ -117,5 +158,6 @@ static void tests(void) {
     stacks();
     no_wait();
     CHILD(limit());
+    CHILD(limit_of_user());
     numbers();
 }

@@ -146,33 +146,35 @@ fn reap() {
         if seat::died(pid) {
             return;
         }
-        let victim = TREE.lock().all().into_iter().find(|p| {
-            !p.is_zombie()
-                && p.threads
-                    .lock()
-                    .iter()
-                    .any(|t| host::thread::trusted_of(t.slot()).host_pid.load(Ordering::Relaxed) == pid)
-        });
-        let Some(p) = victim else { return };
-        let threads = p.threads.lock().clone();
-        let in_user = threads.iter().all(|t| host::thread::trusted_of(t.slot()).in_user.load(Ordering::Relaxed) == 1);
-        assert!(
-            in_user,
-            "host process {pid} of guest process {} was killed inside the guest kernel (code {code}, status {status})",
-            p.pid
-        );
-        // Its threads ran application code: no lock is held, its books can be closed here.
-        spawn::set_fault(p.spawn_id.load(Ordering::Relaxed) as u32, spawn::FAULT_KILLED);
-        for t in &threads {
-            let_go(t);
-            tell(t, &Event::Ended(Exit::signal(sig::KILL, false)));
-            core_::task::thread_gone(t);
-            trap::thread::free_slot(t.slot());
+        let here = |t: &Arc<core_::Thread>| host::thread::trusted_of(t.slot()).host_pid.load(Ordering::Relaxed) == pid;
+        let all = TREE.lock().all();
+        // More than one where they share their memory (CLONE_VM).
+        for p in all.iter().filter(|p| !p.is_zombie() && p.threads.lock().iter().any(here)) {
+            killed_by_host(p, (pid, code, status));
         }
-        core_::time::process_gone(&p);
-        core_::task::process_exit(&p, Exit::signal(sig::KILL, false));
     });
     seat::top_up();
+}
+
+/// The host has killed the host process of `p`, in which it ran application code.
+fn killed_by_host(p: &Arc<Process>, (pid, code, status): (u32, i32, i32)) {
+    let threads = p.threads.lock().clone();
+    let in_user = threads.iter().all(|t| host::thread::trusted_of(t.slot()).in_user.load(Ordering::Relaxed) == 1);
+    assert!(
+        in_user,
+        "host process {pid} of guest process {} was killed inside the guest kernel (code {code}, status {status})",
+        p.pid
+    );
+    // Its threads ran application code: no lock is held, its books can be closed here.
+    spawn::set_fault(p.spawn_id.load(Ordering::Relaxed) as u32, spawn::FAULT_KILLED);
+    for t in &threads {
+        let_go(t);
+        tell(t, &Event::Ended(Exit::signal(sig::KILL, false)));
+        core_::task::thread_gone(t);
+        trap::thread::free_slot(t.slot());
+    }
+    core_::time::process_gone(p);
+    core_::task::process_exit(p, Exit::signal(sig::KILL, false));
 }
 
 /// Closes the files of a thread whose host thread is gone.

@@ -19,7 +19,7 @@ use tmpfs::{Quota, TmpFs};
 
 /// Registers everything; once, before the first mount. `quota` is what all file systems in memory share.
 pub fn wire(quota: &Arc<Quota>) {
-    syscalls::process::fork::on_pidfd(&(new_pidfd as fn(Arc<Process>) -> Arc<File>));
+    core_::task::on_pidfd(&(new_pidfd as fn(Arc<Process>) -> Arc<File>));
     syscalls::process::pidfd::on_process_of(&(events::pidfd::process as fn(&File) -> Option<Arc<Process>>));
     syscalls::process::exit::on_session_leader_exit(&(session_leader_exit as fn(&Process)));
     syscalls::process::seat::on_waiting(&(crate::memory::touch as fn(u32)));
@@ -176,8 +176,9 @@ impl ProcInfo for Processes {
         let mut all: Vec<Arc<core_::mm::Mm>> = Vec::new();
         let processes = core_::task::TREE.lock().all();
         for p in processes {
-            // A vfork child has its parent's.
-            all.extend(p.mm.lock().clone().filter(|mm| all.last().is_none_or(|last| !Arc::ptr_eq(last, mm))));
+            // Of those that share their memory, once.
+            let mm = p.mm.lock().clone().filter(|mm| !all.iter().any(|known| Arc::ptr_eq(known, mm)));
+            all.extend(mm);
         }
         // Not even the caller's own is measured: sysinfo(2) is called by programs that sort.
         all.iter().map(|mm| mm.resident(false).own * 4096).sum()

@@ -3,6 +3,7 @@
 
 use crate::file::{File, FileOps, oflag};
 use crate::io::IoBuf;
+use crate::task::Process;
 use crate::vfs::{Attr, SetAttr, kind};
 use crate::wait::{Events, PollTable};
 use crate::{Errno, Mutex, Result, anon};
@@ -42,6 +43,8 @@ pub enum Control {
     Rights(Vec<Arc<File>>),
     /// SCM_CREDENTIALS: pid, uid, gid.
     Credentials([u32; 3]),
+    /// SCM_PIDFD: who sent it.
+    Pidfd(Arc<Process>),
     /// A family's own: level, type, bytes.
     Other(i32, i32, Vec<u8>),
 }

@@ -91,7 +91,7 @@ fn makes_thread() -> bool {
         NR_CLONE3 => core_::uaccess::UserPtr::<u64>::new(regs.rdi).read(),
         _ => return false,
     };
-    flags.is_ok_and(|f| f & fork::flag::THREAD != 0)
+    flags.is_ok_and(|f| f & fork::flag::VM != 0 && f & fork::flag::VFORK == 0)
 }
 
 /// `rip`, or where the code that was there is now: for calls that trapped before their text was patched.

@@ -8,6 +8,7 @@ use core_::{Errno, Result, current};
 const SOL_SOCKET: i32 = 1;
 const SCM_RIGHTS: i32 = 1;
 const SCM_CREDENTIALS: i32 = 2;
+const SCM_PIDFD: i32 = 4;
 /// sizeof(struct cmsghdr).
 const HEADER: usize = 16;
 /// The most control bytes of one send (net.core.optmem_max).
@@ -73,6 +74,15 @@ pub fn write(at: u64, len: u64, control: Vec<Control>, cloexec: bool, flags: &mu
                 (SOL_SOCKET, SCM_CREDENTIALS, c.iter().flat_map(|w| w.to_ne_bytes()).collect::<Vec<u8>>())
             }
             Control::Other(level, kind, data) => (level, kind, data),
+            Control::Pidfd(_) if room < HEADER + 4 => {
+                *flags |= msg::CTRUNC;
+                continue;
+            }
+            Control::Pidfd(p) => {
+                // Where there is none, the message says why (`scm_pidfd_recv`).
+                let fd = core_::task::new_pidfd(p).and_then(|f| current().files().add(f, true));
+                (SOL_SOCKET, SCM_PIDFD, fd.unwrap_or_else(|e| e.to_ret() as i32).to_ne_bytes().to_vec())
+            }
             Control::Rights(fds) => {
                 let mut data = Vec::new();
                 let fit = (room - HEADER) / 4;

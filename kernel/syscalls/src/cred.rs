@@ -3,7 +3,7 @@
 use crate::Args;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core_::task::{ALL_CAPS, Cap, Cred, my_cred};
+use core_::task::{ALL_CAPS, Cap, Cred, my_cred, secure};
 use core_::uaccess::UserPtr;
 use core_::{Errno, Result, current};
 
@@ -30,15 +30,18 @@ fn change(f: impl FnOnce(&mut Cred) -> Result<()>) -> Result<i64> {
 
 /// Effect of user-ID changes on capabilities (capabilities(7)).
 fn fix_caps(old: &Cred, new: &mut Cred) {
-    const KEEP_CAPS: u32 = 1 << 4;
+    if new.securebits & secure::NO_SETUID_FIXUP != 0 {
+        return;
+    }
     let was_root = [old.uid, old.euid, old.suid].contains(&0);
     let is_root = [new.uid, new.euid, new.suid].contains(&0);
     if was_root && !is_root {
-        if new.securebits & KEEP_CAPS == 0 {
+        if new.securebits & secure::KEEP_CAPS == 0 {
             new.cap_permitted = 0;
-            new.cap_ambient = 0;
+            new.cap_effective = 0;
         }
-        new.cap_effective = 0;
+        // Programs that know nothing of ambient ones expect execve to drop all (`cap_emulate_setxuid`).
+        new.cap_ambient = 0;
     }
     if old.euid == 0 && new.euid != 0 {
         new.cap_effective = 0;
@@ -266,6 +269,61 @@ pub fn setgroups(a: &Args) -> Result<i64> {
     })
 }
 
+/// PR_SET_SECUREBITS.
+pub(crate) fn set_securebits(bits: u64) -> Result<i64> {
+    let mut c = (*current().cred()).clone();
+    let old = u64::from(c.securebits);
+    let (all, locks) = (u64::from(secure::ALL), u64::from(secure::LOCKS));
+    // What is locked stays, and stays locked.
+    let locked = (old & locks) >> 1 & (old ^ bits) != 0 || old & locks & !bits != 0;
+    if locked || bits & !(all | locks) != 0 || !c.has(Cap::Setpcap) {
+        return Err(Errno::EPERM);
+    }
+    c.securebits = bits as u32;
+    current().set_cred(Arc::new(c));
+    Ok(0)
+}
+
+/// PR_SET_KEEPCAPS.
+pub(crate) fn set_keep_caps(on: bool) -> Result<i64> {
+    let mut c = (*current().cred()).clone();
+    if c.securebits & secure::KEEP_CAPS << 1 != 0 {
+        return Err(Errno::EPERM);
+    }
+    c.securebits = c.securebits & !secure::KEEP_CAPS | if on { secure::KEEP_CAPS } else { 0 };
+    current().set_cred(Arc::new(c));
+    Ok(0)
+}
+
+/// PR_CAP_AMBIENT.
+pub(crate) fn ambient(a: &Args) -> Result<i64> {
+    const IS_SET: u64 = 1;
+    const RAISE: u64 = 2;
+    const LOWER: u64 = 3;
+    const CLEAR_ALL: u64 = 4;
+    let (what, cap) = (a.u64(1), a.u64(2));
+    let mut c = (*current().cred()).clone();
+    let limit = if what == CLEAR_ALL { 0 } else { u64::from(ALL_CAPS.count_ones()) - 1 };
+    if cap > limit || a.u64(3) | a.u64(4) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let bit = 1 << cap;
+    match what {
+        CLEAR_ALL => c.cap_ambient = 0,
+        IS_SET => return Ok(i64::from(c.cap_ambient & bit != 0)),
+        RAISE => {
+            if c.cap_permitted & c.cap_inheritable & bit == 0 || c.securebits & secure::NO_CAP_AMBIENT_RAISE != 0 {
+                return Err(Errno::EPERM);
+            }
+            c.cap_ambient |= bit;
+        }
+        LOWER => c.cap_ambient &= !bit,
+        _ => return Err(Errno::EINVAL),
+    }
+    current().set_cred(Arc::new(c));
+    Ok(0)
+}
+
 /// The header of capget and capset: version and pid; gives the number of 32-bit halves.
 fn cap_header(at: u64) -> Result<(usize, i32)> {
     let [version, pid] = UserPtr::<[u32; 2]>::new(at).read()?;
@@ -323,7 +381,9 @@ pub fn capset(a: &Args) -> Result<i64> {
     if p & !c.cap_permitted != 0 || e & !p != 0 {
         return Err(Errno::EPERM);
     }
-    if i & !(c.cap_inheritable | c.cap_permitted) != 0 && !c.has(Cap::Setpcap) {
+    if i & !(c.cap_inheritable | c.cap_permitted) != 0 && !c.has(Cap::Setpcap)
+        || i & !(c.cap_inheritable | c.cap_bounding) != 0
+    {
         return Err(Errno::EPERM);
     }
     (c.cap_effective, c.cap_permitted, c.cap_inheritable) = (e, p, i);

@@ -13,13 +13,12 @@ pub const RELEASE: &str = "6.6.0-lodger";
 /// The version line of uname(2).
 pub const VERSION: &str = concat!("#1 SMP PREEMPT_DYNAMIC lodger ", env!("CARGO_PKG_VERSION"));
 
-static HOSTNAME: Mutex<[u8; 65]> = host::sync::mutex([0; 65]);
 static DOMAINNAME: Mutex<[u8; 65]> = host::sync::mutex([0; 65]);
 pub(crate) static CPUS: AtomicU32 = AtomicU32::new(1);
 
 /// Tells the machine's name and number of processors.
 pub fn set_machine(hostname: &[u8], cpus: u32) {
-    set_name(&HOSTNAME, hostname);
+    set_hostname(hostname);
     set_name(&DOMAINNAME, b"(none)");
     CPUS.store(cpus, Ordering::Relaxed);
 }
@@ -31,18 +30,20 @@ fn set_name(to: &Mutex<[u8; 65]>, name: &[u8]) {
     h[..n].copy_from_slice(&name[..n]);
 }
 
-/// The machine's name.
-#[must_use]
-pub fn hostname() -> [u8; 65] {
-    *HOSTNAME.lock()
+/// The name that /proc/sys/kernel/hostname shows and changes, too.
+fn set_hostname(name: &[u8]) {
+    core_::procinfo::update_system(|s| s.hostname = name[..name.len().min(64)].to_vec());
 }
 
 /// uname(2).
 pub fn uname(a: &Args) -> Result<i64> {
     let mut buf = [0u8; 65 * 6];
-    let mut put = |i: usize, s: &[u8]| buf[65 * i..65 * i + s.len()].copy_from_slice(s);
+    let mut put = |i: usize, s: &[u8]| {
+        let s = &s[..s.len().min(64)];
+        buf[65 * i..65 * i + s.len()].copy_from_slice(s);
+    };
     put(0, b"Linux");
-    put(1, &hostname());
+    put(1, &core_::procinfo::system(|s| s.hostname.clone()));
     put(2, RELEASE.as_bytes());
     put(3, VERSION.as_bytes());
     put(4, b"x86_64");
@@ -51,25 +52,26 @@ pub fn uname(a: &Args) -> Result<i64> {
     Ok(0)
 }
 
-fn set_host_name(a: &Args, to: &Mutex<[u8; 65]>) -> Result<i64> {
+fn new_name(a: &Args) -> Result<alloc::vec::Vec<u8>> {
     if !current().cred().has(Cap::SysAdmin) {
         return Err(Errno::EPERM);
     }
     if a.u64(1) > 64 {
         return Err(Errno::EINVAL);
     }
-    set_name(to, &uaccess::read_bytes(a.u64(0), a.u64(1) as usize)?);
-    Ok(0)
+    uaccess::read_bytes(a.u64(0), a.u64(1) as usize)
 }
 
 /// sethostname(2).
 pub fn sethostname(a: &Args) -> Result<i64> {
-    set_host_name(a, &HOSTNAME)
+    set_hostname(&new_name(a)?);
+    Ok(0)
 }
 
 /// setdomainname(2).
 pub fn setdomainname(a: &Args) -> Result<i64> {
-    set_host_name(a, &DOMAINNAME)
+    set_name(&DOMAINNAME, &new_name(a)?);
+    Ok(0)
 }
 
 /// sysinfo(2).
@@ -272,12 +274,7 @@ pub fn prctl(a: &Args) -> Result<i64> {
         }
         // PR_GET/SET_KEEPCAPS
         7 => Ok(i64::from(me.cred().securebits >> 4 & 1)),
-        8 if a.u64(1) <= 1 => {
-            let mut c = (*me.cred()).clone();
-            c.securebits = c.securebits & !(1 << 4) | (a.u32(1) << 4);
-            me.set_cred(Arc::new(c));
-            Ok(0)
-        }
+        8 if a.u64(1) <= 1 => crate::cred::set_keep_caps(a.u64(1) == 1),
         // PR_GET_TIMING, PR_SET_TIMING: there is the statistical kind only
         13 => Ok(0),
         14 if a.u64(1) == 0 => Ok(0),
@@ -303,7 +300,9 @@ pub fn prctl(a: &Args) -> Result<i64> {
             me.set_cred(Arc::new(c));
             Ok(0)
         }
+        // PR_GET/SET_SECUREBITS
         27 => Ok(i64::from(me.cred().securebits)),
+        28 => crate::cred::set_securebits(a.u64(1)),
         // PR_SET/GET_TIMERSLACK
         29 => {
             // Negative ones and 0 mean the default.
@@ -337,16 +336,7 @@ pub fn prctl(a: &Args) -> Result<i64> {
         // PR_GET_THP_DISABLE
         42 => Ok(0),
         // PR_CAP_AMBIENT
-        47 => match a.u64(1) {
-            1 if a.u64(2) <= 40 => Ok(i64::from(me.cred().cap_ambient >> a.u64(2) & 1 != 0)),
-            4 => {
-                let mut c = (*me.cred()).clone();
-                c.cap_ambient = 0;
-                me.set_cred(Arc::new(c));
-                Ok(0)
-            }
-            _ => Err(counters::missing(157, Errno::EPERM)),
-        },
+        47 => crate::cred::ambient(a),
         // PR_SET_VMA: names of anonymous areas are not kept.
         0x5356_4d41 => Err(Errno::EINVAL),
         _ => Err(counters::missing(157, Errno::EINVAL)),

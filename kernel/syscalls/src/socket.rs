@@ -161,10 +161,20 @@ pub fn getsockopt(a: &Args) -> Result<i64> {
         Err(Errno::ENOPROTOOPT) => return Err(counters::missing(55, Errno::ENOPROTOOPT)),
         r => r?,
     };
+    const PEERGROUPS: (i32, i32) = (1, 59);
+    const PEERPIDFD: (i32, i32) = (1, 77);
+    let what = (a.int(1), a.int(2));
+    // All of them or none, and how much room they need.
+    if what == PEERGROUPS && v.len() > room as usize {
+        len_at.write(v.len() as i32)?;
+        return Err(Errno::ERANGE);
+    }
     let n = v.len().min(room as usize);
-    write_bytes(a.u64(3), &v[..n])?;
-    len_at.write(n as i32)?;
-    Ok(0)
+    let told = write_bytes(a.u64(3), &v[..n]).and_then(|()| len_at.write(n as i32));
+    if let (Err(_), PEERPIDFD, Ok(fd)) = (&told, what, v[..].try_into()) {
+        drop(current().files().remove(i32::from_ne_bytes(fd)));
+    }
+    told.map(|()| 0)
 }
 
 pub fn sendto(a: &Args) -> Result<i64> {

@@ -50,11 +50,17 @@ pub(crate) fn fault() -> FaultResult {
     let name = String::from_utf8_lossy(&comm);
     let name = name.trim_end_matches('\0');
     crate::log::line(3, format_args!("Out of memory: Killed process {} ({name})", victim.pid));
-    if Arc::ptr_eq(&victim, me) {
-        return SELF;
+    // Who has the same memory goes, too: else nothing comes free (`__oom_kill_process`).
+    let memory = victim.mm.lock().clone();
+    let same = |p: &Arc<Process>| match (&*p.mm.lock(), &memory) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        _ => false,
+    };
+    let all = TREE.lock().all();
+    for p in all.iter().filter(|p| !Arc::ptr_eq(p, me) && (Arc::ptr_eq(p, &victim) || same(p))) {
+        send_process(p, SigInfo::fault(sig::KILL, code::KERNEL, 0));
     }
-    send_process(&victim, SigInfo::fault(sig::KILL, code::KERNEL, 0));
-    FaultResult::Retry
+    if Arc::ptr_eq(&victim, me) || same(me) { SELF } else { FaultResult::Retry }
 }
 
 /// The caller tries again in a moment.

@@ -6,10 +6,10 @@ mod set;
 
 pub use mask::{own_signal, restore_mask_unless, send_current, set_temporary_mask};
 pub use send::{
-    force, group_or_process_perm, kill_pending, notify, send_group, send_process, send_thread, send_thread_self,
+    force, group_or_process_perm, kill_pending, limit, notify, send_group, send_process, send_thread, send_thread_self,
     wake_all, wake_for_work,
 };
-pub use set::{Action, Default_, Pending, SigHand, SigInfo, SigSet, default_action};
+pub use set::{Action, Charge, Default_, Pending, SigHand, SigInfo, SigSet, default_action};
 
 /// Signal numbers of x86-64.
 pub mod sig {

@@ -92,7 +92,9 @@ pub fn notify(p: &Arc<Process>, code: i32, status: u32) {
     parent.child_wait.wake_all();
 }
 
-fn limit(p: &Process) -> usize {
+/// How many signals `p`'s user may have queued, as far as `p` is concerned.
+#[must_use]
+pub fn limit(p: &Process) -> usize {
     usize::try_from(p.rlimit(crate::task::rlimit::SIGPENDING)).unwrap_or(usize::MAX)
 }
 
@@ -109,7 +111,10 @@ pub fn send_process(p: &Arc<Process>, info: SigInfo) -> bool {
         return true;
     }
     counters::SIGNALS.add(1);
-    let ok = p.pending.lock().push(info, limit(p));
+    let ok = {
+        let uid = p.cred.lock().uid;
+        p.pending.lock().push(info, uid, limit(p))
+    };
     super::set::GENERATION.fetch_add(1, Ordering::SeqCst);
     signalfd_wake(p);
     // The main thread if it wants it, else any that does; SIGKILL and stops concern all.
@@ -136,7 +141,7 @@ pub fn send_thread(t: &Arc<Thread>, info: SigInfo) -> bool {
         return true;
     }
     counters::SIGNALS.add(1);
-    let ok = t.pending.lock().push(info, limit(p));
+    let ok = t.pending.lock().push(info, t.cred().uid, limit(p));
     super::set::GENERATION.fetch_add(1, Ordering::SeqCst);
     signalfd_wake(p);
     if t.blocked().has(info.signo) && info.signo != sig::KILL && info.signo != sig::STOP {
@@ -168,7 +173,7 @@ pub fn force(t: &Thread, info: SigInfo) {
             t.mask.store(t.blocked().without(info.signo).0, Ordering::Relaxed);
         }
     }
-    t.pending.lock().push(info, usize::MAX);
+    t.pending.lock().push(info, t.cred().uid, usize::MAX);
     t.work.store(true, Ordering::SeqCst);
 }
 
@@ -189,9 +194,9 @@ pub fn group_or_process_perm(me: &Thread, p: &Process, signo: u32) -> bool {
 /// Sends the calling thread a signal from the kernel (SIGPIPE, SIGXFSZ).
 pub fn send_thread_self(me: &Thread, signo: u32) {
     if me.blocked().has(signo) || !me.process.sighand.lock().ignored(signo) {
-        me.pending
-            .lock()
-            .push(SigInfo::user(signo, super::code::USER, me.process.pid, me.cred().uid, 0), limit(&me.process));
+        let uid = me.cred().uid;
+        let info = SigInfo::user(signo, super::code::USER, me.process.pid, uid, 0);
+        me.pending.lock().push(info, uid, limit(&me.process));
         me.work.store(true, Ordering::SeqCst);
         host::thread::trusted().pending.store(1, Ordering::SeqCst);
     }

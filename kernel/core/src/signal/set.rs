@@ -2,7 +2,7 @@
 
 use super::sig;
 use crate::Mutex;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::sync::atomic::AtomicU32;
 
@@ -194,7 +194,45 @@ impl SigInfo {
 #[derive(Default)]
 pub struct Pending {
     set: SigSet,
-    queue: VecDeque<SigInfo>,
+    queue: VecDeque<(SigInfo, Option<Charge>)>,
+}
+
+/// How many signals and timers of each user are queued (RLIMIT_SIGPENDING).
+static QUEUED: Mutex<BTreeMap<u32, usize>> = host::sync::mutex(BTreeMap::new());
+
+/// One of them; it counts as long as this lives.
+pub struct Charge(u32);
+
+impl Charge {
+    /// One more of user `uid`; None where there are `limit` already.
+    #[must_use]
+    pub fn new(uid: u32, limit: usize) -> Option<Charge> {
+        let mut all = QUEUED.lock();
+        let n = all.entry(uid).or_insert(0);
+        if *n >= limit {
+            return None;
+        }
+        *n += 1;
+        Some(Charge(uid))
+    }
+
+    /// How many there are of user `uid`.
+    #[must_use]
+    pub fn count(uid: u32) -> usize {
+        QUEUED.lock().get(&uid).copied().unwrap_or(0)
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        let mut all = QUEUED.lock();
+        if let Some(n) = all.get_mut(&self.0) {
+            *n -= 1;
+            if *n == 0 {
+                all.remove(&self.0);
+            }
+        }
+    }
 }
 
 impl Pending {
@@ -209,21 +247,25 @@ impl Pending {
         !self.set.minus(blocked).is_empty()
     }
 
-    /// Queues a signal; a standard signal that is pending already is dropped. Where the queue is full (RLIMIT_SIGPENDING,
-    /// given as `limit`), a real-time signal with info that matters is refused: false. Of the others some have room kept
+    /// Queues a signal; a standard signal that is pending already is dropped. Where user `uid` has `limit` (RLIMIT_SIGPENDING)
+    /// queued, a real-time signal with info that matters is refused: false. Of the others some have room kept
     /// for them, and the rest become pending without their info (`__send_signal_locked`).
-    pub fn push(&mut self, info: SigInfo, limit: usize) -> bool {
+    pub fn push(&mut self, info: SigInfo, uid: u32, limit: usize) -> bool {
         let standard = info.signo < sig::RTMIN;
         if standard && self.set.has(info.signo) {
             return true;
         }
-        let room = self.queue.len() < limit || (standard && info.code >= 0) || info.timer != 0;
+        // A timer has been counted since it was made.
+        let of_timer = info.timer != 0;
+        let limit = if standard && info.code >= 0 { usize::MAX } else { limit };
+        let charge = if of_timer { None } else { Charge::new(uid, limit) };
+        let room = of_timer || charge.is_some();
         if !room && !standard && !matches!(info.code, super::code::USER | super::code::KERNEL) {
             return false;
         }
         self.set = self.set.with(info.signo);
         if room {
-            self.queue.push_back(info);
+            self.queue.push_back((info, charge));
         }
         true
     }
@@ -241,11 +283,11 @@ impl Pending {
     }
 
     fn take_one(&mut self, signo: u32) -> SigInfo {
-        let info = match self.queue.iter().position(|i| i.signo == signo) {
-            Some(i) => self.queue.remove(i),
+        let info = match self.queue.iter().position(|(i, _)| i.signo == signo) {
+            Some(i) => self.queue.remove(i).map(|(info, _)| info),
             None => None,
         };
-        if !self.queue.iter().any(|i| i.signo == signo) {
+        if !self.queue.iter().any(|(i, _)| i.signo == signo) {
             self.set = self.set.without(signo);
         }
         info.unwrap_or(SigInfo { signo, errno: 0, code: super::code::USER, fields: [0; 4], timer: 0 })
@@ -254,19 +296,19 @@ impl Pending {
     /// Drops all pending signals of `which`.
     pub fn discard(&mut self, which: SigSet) {
         self.set = self.set.minus(which);
-        self.queue.retain(|i| !which.has(i.signo));
+        self.queue.retain(|(i, _)| !which.has(i.signo));
     }
 
     /// A queued signal of timer `id`, to count an overrun on.
     pub fn timer_entry(&mut self, id: u32) -> Option<&mut SigInfo> {
-        self.queue.iter_mut().find(|i| i.timer == id && id != 0)
+        self.queue.iter_mut().map(|(i, _)| i).find(|i| i.timer == id && id != 0)
     }
 
     /// Drops what timer `id` has queued.
     pub fn drop_timer(&mut self, id: u32) {
-        while let Some(i) = self.queue.iter().position(|i| i.timer == id && id != 0) {
-            let Some(info) = self.queue.remove(i) else { break };
-            if !self.queue.iter().any(|i| i.signo == info.signo) {
+        while let Some(i) = self.queue.iter().position(|(i, _)| i.timer == id && id != 0) {
+            let Some((info, _)) = self.queue.remove(i) else { break };
+            if !self.queue.iter().any(|(i, _)| i.signo == info.signo) {
                 self.set = self.set.without(info.signo);
             }
         }
@@ -274,7 +316,7 @@ impl Pending {
 
     #[must_use]
     pub fn queued(&self) -> Vec<SigInfo> {
-        self.queue.iter().copied().collect()
+        self.queue.iter().map(|(i, _)| *i).collect()
     }
 }
 

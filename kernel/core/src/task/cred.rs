@@ -36,6 +36,16 @@ pub enum Cap {
 /// All capabilities that exist (0..=40).
 pub const ALL_CAPS: u64 = (1 << 41) - 1;
 
+/// Bits of [`Cred::securebits`] (capabilities(7), "The securebits flags"); each has its lock one higher.
+pub mod secure {
+    pub const NOROOT: u32 = 1;
+    pub const NO_SETUID_FIXUP: u32 = 1 << 2;
+    pub const KEEP_CAPS: u32 = 1 << 4;
+    pub const NO_CAP_AMBIENT_RAISE: u32 = 1 << 6;
+    pub const ALL: u32 = NOROOT | NO_SETUID_FIXUP | KEEP_CAPS | NO_CAP_AMBIENT_RAISE;
+    pub const LOCKS: u32 = ALL << 1;
+}
+
 /// The credentials of a thread; immutable, replaced as a whole.
 #[derive(Clone, Debug)]
 pub struct Cred {
@@ -85,6 +95,18 @@ impl Cred {
     #[must_use]
     pub fn has(&self, cap: Cap) -> bool {
         self.cap_effective & (1 << cap as u8) != 0
+    }
+
+    /// What a new program makes of the capabilities, once the ids are set (`cap_bprm_creds_from_file`): files have none of their own.
+    pub fn exec_caps(&mut self) {
+        let set_id = self.uid != self.euid || self.gid != self.egid;
+        let root = self.securebits & secure::NOROOT == 0 && (self.uid == 0 || self.euid == 0);
+        if set_id {
+            self.cap_ambient = 0;
+        }
+        self.cap_permitted = if root { self.cap_bounding | self.cap_inheritable } else { 0 } | self.cap_ambient;
+        self.cap_effective = if root && self.euid == 0 { self.cap_permitted } else { self.cap_ambient };
+        self.securebits &= !secure::KEEP_CAPS;
     }
 
     /// True where `gid` is the file-system group or a supplementary one.

@@ -2,8 +2,9 @@
 
 use super::process::{Relations, rlimit};
 use super::{Cap, Cred, Exit, IoCount, Marks, Process, Rlimit, Session, State, TREE, Thread, Usage};
+use crate::file::File;
 use crate::mm::Mm;
-use crate::signal::{self, Action, SigHand, SigInfo, code, sig};
+use crate::signal::{self, Action, SigHand, SigInfo, SigSet, code, sig};
 use crate::wait::WaitQueue;
 use crate::{Errno, Mutex, Result};
 use alloc::sync::Arc;
@@ -159,6 +160,8 @@ pub fn thread_gone(t: &Thread) -> bool {
     threads.retain(|x| !core::ptr::eq(&**x, t));
     let last = threads.is_empty();
     drop(threads);
+    // The object may live on; its signals count no more.
+    t.pending.lock().discard(SigSet(u64::MAX));
     if t.tid() == t.process.pid {
         *t.process.comm.lock() = *t.comm.lock();
     }
@@ -205,6 +208,21 @@ pub fn maker_renamed(p: &Process, old: u32) {
             rel.maker = p.pid;
         }
     }
+}
+
+static NEW_PIDFD: Once<fn(Arc<Process>) -> Arc<File>> = Once::new();
+
+/// Sets what makes a pidfd (a module's business).
+pub fn on_pidfd(f: &'static fn(Arc<Process>) -> Arc<File>) {
+    NEW_PIDFD.set(f);
+}
+
+/// A new open file that stands for `p` (pidfd_open(2)).
+///
+/// # Errors
+/// `ENOSYS` before boot has set the maker.
+pub fn new_pidfd(p: Arc<Process>) -> Result<Arc<File>> {
+    Ok(NEW_PIDFD.get().ok_or(Errno::ENOSYS)?(p))
 }
 
 static ON_EXITED: Once<fn(&Process, Exit, &Usage)> = Once::new();
@@ -333,6 +351,7 @@ pub fn reap(p: &Arc<Process>) -> bool {
         }
         *st = State::Dead;
     }
+    p.pending.lock().discard(SigSet(u64::MAX));
     if let Some(parent) = tree.process(p.ppid()) {
         let pid = p.pid;
         parent.rel.lock().children.retain(|c| *c != pid);

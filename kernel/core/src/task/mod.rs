@@ -11,10 +11,10 @@ mod thread;
 mod tree;
 mod watch;
 
-pub use cred::{ALL_CAPS, Cap, Cred};
+pub use cred::{ALL_CAPS, Cap, Cred, secure};
 pub use life::{
     Template, add_thread, check_user_limit, default_rlimits, exit_code, init_process, maker_gone, maker_renamed,
-    new_process, on_exited, over_user_limit, process_exit, reap, thread_gone, try_reap_children,
+    new_pidfd, new_process, on_exited, on_pidfd, over_user_limit, process_exit, reap, thread_gone, try_reap_children,
 };
 pub use process::{Exit, IoCount, Marks, Process, Relations, Rlimit, State, Usage, rlimit};
 pub use thread::{AltStack, Restart, Thread, my_cred, my_fs};

@@ -2,7 +2,7 @@
 
 use super::queue::{Expire, Timer};
 use super::{Clock, to_monotonic};
-use crate::signal::{SigInfo, code, send_process, send_thread, sig, wake_for_work};
+use crate::signal::{self, Charge, SigInfo, code, send_process, send_thread, sig, wake_for_work};
 use crate::task::{Process, TREE, Thread, rlimit};
 use crate::{Errno, Mutex, Result};
 use alloc::collections::BTreeMap;
@@ -57,6 +57,8 @@ pub struct ClockTimer {
     id: i32,
     /// `SigInfo::timer`: unique in the VM, never 0.
     unique: u32,
+    /// The signal that a timer_create'd one has room for, always.
+    _charge: Option<Charge>,
     state: Mutex<State>,
     timer: Timer,
     me: Weak<ClockTimer>,
@@ -65,13 +67,14 @@ pub struct ClockTimer {
 static NEXT_UNIQUE: AtomicU32 = AtomicU32::new(1);
 
 impl ClockTimer {
-    fn new(clock: Clock, process: &Arc<Process>, notify: Notify, id: i32) -> Arc<ClockTimer> {
+    fn new(clock: Clock, process: &Arc<Process>, notify: Notify, id: i32, charge: Option<Charge>) -> Arc<ClockTimer> {
         Arc::new_cyclic(|me| ClockTimer {
             clock,
             process: Arc::downgrade(process),
             notify,
             id,
             unique: NEXT_UNIQUE.fetch_add(1, Ordering::Relaxed).max(1),
+            _charge: charge,
             state: Mutex::default(),
             timer: Timer::new(),
             me: me.clone(),
@@ -283,7 +286,7 @@ impl ProcessTimers {
                 1 => (Clock::Process(process.pid, 1), sig::VTALRM),
                 _ => (Clock::Process(process.pid, 0), sig::PROF),
             };
-            ClockTimer::new(clock, process, Notify::Itimer(signo), 0)
+            ClockTimer::new(clock, process, Notify::Itimer(signo), 0, None)
         });
         Ok(t.clone())
     }
@@ -295,7 +298,7 @@ impl ProcessTimers {
             return;
         }
         let clock = Clock::Process(process.pid, 0);
-        let t = self.cpu_limit.get_or_insert_with(|| ClockTimer::new(clock, process, Notify::CpuLimit, 0));
+        let t = self.cpu_limit.get_or_insert_with(|| ClockTimer::new(clock, process, Notify::CpuLimit, 0, None));
         // Zero means at once, as Linux has it: one second.
         let value = i64::try_from(seconds.max(1)).unwrap_or(i64::MAX).saturating_mul(super::clock::NS);
         // The process may be so new that it has no clock yet: its time is 0 then.
@@ -310,12 +313,14 @@ impl ProcessTimers {
         if self.posix.len() >= MAX_TIMERS {
             return Err(Errno::EAGAIN);
         }
+        let uid = process.cred.lock().uid;
+        let charge = Charge::new(uid, signal::limit(process)).ok_or(Errno::EAGAIN)?;
         while self.posix.contains_key(&self.next) {
             self.next = if self.next == i32::MAX { 0 } else { self.next + 1 };
         }
         let id = self.next;
         self.next = if id == i32::MAX { 0 } else { id + 1 };
-        self.posix.insert(id, ClockTimer::new(clock, process, notify(id), id));
+        self.posix.insert(id, ClockTimer::new(clock, process, notify(id), id, Some(charge)));
         Ok(id)
     }
 

@@ -205,6 +205,7 @@ pub fn rmdir(w: &mut Walk, path: &[u8]) -> Result<()> {
 /// Flags of renameat2(2).
 pub const RENAME_NOREPLACE: u32 = 1;
 pub const RENAME_EXCHANGE: u32 = 2;
+pub const RENAME_WHITEOUT: u32 = 4;
 
 /// Locks one or two directories in the order of [`locks_before`].
 fn lock_two<'a>(a: &'a Arc<Dentry>, b: &'a Arc<Dentry>) -> (MutexGuard<'a, ()>, Option<MutexGuard<'a, ()>>) {
@@ -227,7 +228,8 @@ static RENAMES: crate::Mutex<()> = host::sync::mutex(());
 /// # Errors
 /// As rename(2).
 pub fn rename(w: &mut Walk, old: &[u8], w2: &mut Walk, new: &[u8], flags: u32) -> Result<()> {
-    if flags & !(RENAME_NOREPLACE | RENAME_EXCHANGE) != 0 || flags == RENAME_NOREPLACE | RENAME_EXCHANGE {
+    let known = flags & !(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT) == 0;
+    if !known || flags & RENAME_EXCHANGE != 0 && flags != RENAME_EXCHANGE {
         return Err(Errno::EINVAL);
     }
     let (from, last) = w.parent(old)?;
@@ -293,12 +295,24 @@ pub fn rename(w: &mut Walk, old: &[u8], w2: &mut Walk, new: &[u8], flags: u32) -
     check_unmounted(&a)?;
     check_unmounted(&b)?;
     let _victim = if b.is_dir() && !exchange { Some(b.lock_dir()) } else { None };
+    // Anybody may make these; they are no devices (mknod(2), overlayfs).
+    let white = if flags & RENAME_WHITEOUT != 0 {
+        let dir = from.inode()?;
+        let (mode, uid, gid) = perm::ownership(dir, &w.cred, kind::CHAR);
+        Some(dir.whiteout(&New { mode, uid, gid, rdev: 0, target: b"" })?)
+    } else {
+        None
+    };
     let _moving = Moving::begin();
     from.inode()?.rename(name, inode, to.inode()?, new_name, replaced, exchange)?;
     if exchange {
         from.dentry.swap_children(&a, &to.dentry, &b);
     } else {
         from.dentry.move_child(name, &a, &to.dentry, new_name);
+    }
+    if let Some(white) = white {
+        from.inode()?.link(name, &white)?;
+        from.dentry.set_child(name, white);
     }
     Ok(())
 }

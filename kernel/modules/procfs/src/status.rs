@@ -147,7 +147,9 @@ pub fn status(who: &Who) -> Result<Vec<u8>> {
         let _ = writeln!(s, "VmSwap:\t       0 kB\nHugetlbPages:\t       0 kB");
         let _ = writeln!(s, "CoreDumping:\t0\nTHP_enabled:\t1\nuntag_mask:\t0xffffffffffffffff");
     }
-    let _ = writeln!(s, "Threads:\t{}\nSigQ:\t0/{}", p.threads.lock().len().max(1), p.rlimit(rlimit::SIGPENDING));
+    let queued = core_::signal::Charge::count(p.cred.lock().uid);
+    let limit = p.rlimit(rlimit::SIGPENDING);
+    let _ = writeln!(s, "Threads:\t{}\nSigQ:\t{queued}/{limit}", p.threads.lock().len().max(1));
     for (label, v) in ["SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt"].iter().zip(signals(who, &p)) {
         let _ = writeln!(s, "{label}:\t{v:016x}");
     }

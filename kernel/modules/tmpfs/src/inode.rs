@@ -268,6 +268,10 @@ impl Inode for TmpInode {
         Ok(TmpInode::new(&self.fs, new)?)
     }
 
+    fn whiteout(&self, new: &New) -> Result<Arc<dyn Inode>> {
+        self.tmpfile(new)
+    }
+
     fn list(&self) -> Result<Arc<DirList>> {
         let mut out = DirList::new();
         for (name, i) in self.entries()?.lock().iter() {

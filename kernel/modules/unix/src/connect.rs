@@ -1,7 +1,7 @@
 //! bind, listen, accept, connect.
 
 use super::names::{self, Addr};
-use super::{Phase, RCV, UnixSocket, transfer};
+use super::{Peer, Phase, RCV, UnixSocket, transfer};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
@@ -54,7 +54,7 @@ impl UnixSocket {
         if st.name.is_none() {
             return Err(Errno::EINVAL);
         }
-        st.own_cred = cred;
+        st.own_cred = Some(cred);
         match &mut st.phase {
             Phase::Idle => st.phase = Phase::Listening { queue: VecDeque::new(), backlog: new },
             Phase::Listening { backlog, .. } => *backlog = new,
@@ -123,7 +123,7 @@ impl UnixSocket {
             Ok((server, cred)) => {
                 st.phase = Phase::Connected;
                 st.peer = Some(server);
-                st.peer_cred = Some(cred);
+                st.peer_cred = cred;
                 Ok(())
             }
             Err(e) => {
@@ -148,7 +148,7 @@ impl UnixSocket {
         }
     }
 
-    fn connect_stream(&self, file: &File, addr: &Addr) -> Result<(Arc<UnixSocket>, [u32; 3])> {
+    fn connect_stream(&self, file: &File, addr: &Addr) -> Result<(Arc<UnixSocket>, Option<Peer>)> {
         let target = names::lookup(addr, self.kind)?;
         if target.kind != self.kind {
             return Err(Errno::EPROTOTYPE);
@@ -164,7 +164,7 @@ impl UnixSocket {
         }
         let enter = || {
             let mut st = target.state.lock();
-            let (name, their_cred) = (st.name.clone(), st.own_cred);
+            let (name, their_cred) = (st.name.clone(), st.own_cred.clone());
             let Phase::Listening { queue, backlog } = &mut st.phase else {
                 return Some(Err(Errno::ECONNREFUSED));
             };

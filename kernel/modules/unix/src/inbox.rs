@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core_::file::File;
 use core_::io::IoBuf;
+use core_::task::Process;
 use core_::wait::WaitQueue;
 use core_::{Errno, Mutex, Result};
 use lib::ring::Ring;
@@ -19,8 +20,15 @@ const MAX_DATAGRAMS: usize = 10;
 pub struct Segment {
     len: usize,
     pub cred: [u32; 3],
+    pub process: Option<Arc<Process>>,
     pub fds: Vec<Arc<File>>,
     pub from: Option<Arc<[u8]>>,
+}
+
+impl Segment {
+    fn same_sender(&self, meta: &Meta) -> bool {
+        self.cred == meta.cred && self.process.as_ref().map(Arc::as_ptr) == meta.process.as_ref().map(Arc::as_ptr)
+    }
 }
 
 #[derive(Default)]
@@ -73,6 +81,8 @@ pub fn burying() -> bool {
 /// What goes with the bytes of one push.
 pub struct Meta {
     pub cred: [u32; 3],
+    /// Who `cred` names, for SO_PASSPIDFD.
+    pub process: Option<Arc<Process>>,
     pub fds: Vec<Arc<File>>,
     pub from: Option<Arc<[u8]>>,
     /// SO_SNDBUF of the sender.
@@ -90,6 +100,7 @@ pub struct Taken {
     /// The record's full length.
     pub full: usize,
     pub cred: Option<[u32; 3]>,
+    pub process: Option<Arc<Process>>,
     pub fds: Vec<Arc<File>>,
     pub from: Option<Arc<[u8]>>,
 }
@@ -98,6 +109,8 @@ pub struct Taken {
 #[derive(Clone, Copy)]
 pub struct How {
     pub peek: bool,
+    /// With `peek`: bytes at the front that are passed over (SO_PEEK_OFF).
+    pub skip: usize,
     pub record: bool,
     /// Stop where the sender changes (SO_PASSCRED).
     pub by_cred: bool,
@@ -161,10 +174,11 @@ impl Inbox {
         }
         q.ring.commit(got);
         match q.segments.back_mut() {
-            Some(s) if !meta.record && meta.fds.is_empty() && s.fds.is_empty() && s.cred == meta.cred => s.len += got,
+            Some(s) if !meta.record && meta.fds.is_empty() && s.fds.is_empty() && s.same_sender(meta) => s.len += got,
             _ => q.segments.push_back(Segment {
                 len: got,
                 cred: meta.cred,
+                process: meta.process.clone(),
                 fds: core::mem::take(&mut meta.fds),
                 from: meta.from.clone(),
             }),
@@ -177,7 +191,7 @@ impl Inbox {
         let mut t = Taken::default();
         let r = {
             let mut q = self.queue.lock();
-            if q.segments.is_empty() {
+            if q.segments.is_empty() || (how.skip > 0 && how.skip >= q.ring.len()) {
                 return None;
             }
             let r = if how.record { q.take_record(dst, how, &mut t) } else { q.take_stream(dst, how, &mut t) };
@@ -230,11 +244,18 @@ impl Queue {
     }
 
     fn take_record(&mut self, dst: &mut IoBuf, how: How, t: &mut Taken) -> Result<()> {
-        let Some(s) = self.segments.front() else { return Ok(()) };
-        (t.full, t.cred, t.from) = (s.len, Some(s.cred), s.from.clone());
-        let n = self.copy(dst, 0, t.full);
+        // A peek begins in the record that its offset falls into.
+        let (mut index, mut before) = (0, 0);
+        while let Some(s) = self.segments.get(index).filter(|s| how.skip > 0 && how.skip - before >= s.len) {
+            before += s.len;
+            index += 1;
+        }
+        let Some(s) = self.segments.get(index) else { return Ok(()) };
+        let skip = how.skip - before;
+        (t.full, t.cred, t.from, t.process) = (s.len - skip, Some(s.cred), s.from.clone(), s.process.clone());
+        let n = self.copy(dst, how.skip, t.full);
         if how.peek {
-            t.fds = self.segments.front().map(|s| s.fds.clone()).unwrap_or_default();
+            t.fds = s.fds.clone();
         } else {
             self.ring.consume(t.full);
             t.fds = self.segments.pop_front().map(|s| s.fds).unwrap_or_default();
@@ -245,15 +266,19 @@ impl Queue {
 
     /// Runs on over segments until descriptors came, the sender changes, or `dst` is full.
     fn take_stream(&mut self, dst: &mut IoBuf, how: How, t: &mut Taken) -> Result<()> {
-        let (mut index, mut skip) = (0, 0);
+        let (mut index, mut skip, mut inside) = (0, how.skip, how.skip);
+        while let Some(s) = self.segments.get(index).filter(|s| inside > 0 && inside >= s.len) {
+            inside -= s.len;
+            index += 1;
+        }
         while dst.left() > 0 {
             let Some(s) = self.segments.get_mut(index) else { break };
             match t.cred {
                 Some(c) if how.by_cred && c != s.cred => break,
-                None => t.cred = Some(s.cred),
+                None => (t.cred, t.process) = (Some(s.cred), s.process.clone()),
                 Some(_) => {}
             }
-            let len = s.len;
+            let len = s.len - core::mem::take(&mut inside);
             let had_fds = !s.fds.is_empty();
             let n = match self.copy(dst, skip, len) {
                 Ok(n) => n,

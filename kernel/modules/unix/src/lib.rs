@@ -24,6 +24,7 @@ use core_::io::IoBuf;
 use core_::net::{
     AF_UNIX, Family, RecvExtra, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SendExtra, Shutdown, Socket,
 };
+use core_::task::Process;
 use core_::uaccess::UserPtr;
 use core_::wait::{Events, PollTable, WaitQueue};
 use core_::{Errno, Mutex, Result};
@@ -58,9 +59,20 @@ struct State {
     /// Kept strong; a socket gives its peer up when it closes, so two peers never keep each other.
     peer: Option<Arc<UnixSocket>>,
     /// SO_PEERCRED.
-    peer_cred: Option<[u32; 3]>,
+    peer_cred: Option<Peer>,
     /// The credentials that listen was called with.
-    own_cred: [u32; 3],
+    own_cred: Option<Peer>,
+}
+
+/// Who is at the other end, as of when it connected or listened.
+#[derive(Clone)]
+struct Peer {
+    /// SO_PEERCRED: pid, uid, gid.
+    ids: [u32; 3],
+    /// SO_PEERGROUPS.
+    groups: Arc<[u32]>,
+    /// SO_PEERPIDFD.
+    process: Arc<Process>,
 }
 
 /// A local socket.
@@ -97,7 +109,7 @@ fn pair(kind: u32, protocol: u32) -> Result<(Arc<dyn Socket>, Arc<dyn Socket>)> 
         let mut st = x.state.lock();
         st.phase = Phase::Connected;
         st.peer = Some(y.clone());
-        st.peer_cred = Some(cred);
+        st.peer_cred = Some(cred.clone());
     }
     Ok((a, b))
 }
@@ -120,7 +132,7 @@ impl UnixSocket {
             kind,
             me: me.clone(),
             ino: AtomicU64::new(0),
-            state: Mutex::new(State { phase: Phase::Idle, name: None, peer: None, peer_cred: None, own_cred: [0; 3] }),
+            state: Mutex::new(State { phase: Phase::Idle, name: None, peer: None, peer_cred: None, own_cred: None }),
             inbox: Inbox::default(),
             shut: AtomicU32::new(0),
             error: AtomicU32::new(0),

@@ -2,11 +2,11 @@
 
 use super::{Phase, UnixSocket};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use core_::net::AF_UNIX;
-use core_::task::Cap;
+use core_::task::{Cap, new_pidfd};
 use core_::wait::{Interrupt, WaitQueue, wait_on};
-use core_::{Errno, Result};
+use core_::{Errno, Result, current};
 
 const SOL_SOCKET: i32 = 1;
 /// net.core.wmem_default and wmem_max; a setting is doubled (socket(7)).
@@ -42,6 +42,10 @@ mod so {
     pub const RCVBUFFORCE: i32 = 33;
     pub const PROTOCOL: i32 = 38;
     pub const DOMAIN: i32 = 39;
+    pub const PEEK_OFF: i32 = 42;
+    pub const PEERGROUPS: i32 = 59;
+    pub const PASSPIDFD: i32 = 76;
+    pub const PEERPIDFD: i32 = 77;
 }
 
 /// Flags that a program may set and read back, without any effect on local sockets.
@@ -59,6 +63,9 @@ const PLAIN: &[i32] = &[
 /// What setsockopt changed.
 pub struct Options {
     pass_cred: AtomicBool,
+    pass_pidfd: AtomicBool,
+    /// SO_PEEK_OFF: where the next MSG_PEEK begins; negative: at the front, always.
+    peek_off: AtomicI32,
     plain: AtomicU64,
     send_buf: AtomicU32,
     recv_buf: AtomicU32,
@@ -74,6 +81,8 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             pass_cred: AtomicBool::new(false),
+            pass_pidfd: AtomicBool::new(false),
+            peek_off: AtomicI32::new(-1),
             plain: AtomicU64::new(0),
             send_buf: AtomicU32::new(BUF_DEFAULT),
             recv_buf: AtomicU32::new(BUF_DEFAULT),
@@ -96,6 +105,22 @@ fn deadline(timeout: &AtomicU64) -> Option<u64> {
 impl Options {
     pub fn pass_cred(&self) -> bool {
         self.pass_cred.load(Ordering::Relaxed)
+    }
+
+    pub fn pass_pidfd(&self) -> bool {
+        self.pass_pidfd.load(Ordering::Relaxed)
+    }
+
+    /// Where a MSG_PEEK begins.
+    pub fn peek_from(&self) -> usize {
+        self.peek_off.load(Ordering::Relaxed).max(0) as usize
+    }
+
+    /// `n` bytes were looked at, or taken from the front (`sk_peek_offset_fwd`, `sk_peek_offset_bwd`).
+    pub fn peeked(&self, n: usize, taken: bool) {
+        let n = n as i32;
+        let moved = |off: i32| (off >= 0).then(|| if taken { (off - n).max(0) } else { off.saturating_add(n) });
+        let _ = self.peek_off.fetch_update(Ordering::Relaxed, Ordering::Relaxed, moved);
     }
 
     pub fn send_buf(&self) -> usize {
@@ -176,7 +201,7 @@ impl UnixSocket {
         let v = int(value)?;
         let double = |max: u32| ((v.max(0) as u32).min(max) * 2).max(BUF_MIN);
         let force = || {
-            if core_::current().cred().has(Cap::NetAdmin) { Ok(double(BUF_HARD / 2)) } else { Err(Errno::EPERM) }
+            if current().cred().has(Cap::NetAdmin) { Ok(double(BUF_HARD / 2)) } else { Err(Errno::EPERM) }
         };
         match name {
             _ if PLAIN.contains(&name) => {
@@ -188,6 +213,8 @@ impl UnixSocket {
                 };
             }
             so::PASSCRED => o.pass_cred.store(v != 0, Ordering::SeqCst),
+            so::PASSPIDFD => o.pass_pidfd.store(v != 0, Ordering::SeqCst),
+            so::PEEK_OFF => o.peek_off.store(v, Ordering::Relaxed),
             so::SNDBUF => o.send_buf.store(double(BUF_MAX), Ordering::Relaxed),
             so::RCVBUF => o.recv_buf.store(double(BUF_MAX), Ordering::Relaxed),
             so::SNDBUFFORCE => o.send_buf.store(force()?, Ordering::Relaxed),
@@ -228,9 +255,19 @@ impl UnixSocket {
             so::RCVTIMEO => return Ok(timeval(&o.recv_timeout)),
             so::SNDTIMEO => return Ok(timeval(&o.send_timeout)),
             so::PEERCRED => {
-                let c = self.state.lock().peer_cred.unwrap_or([0, u32::MAX, u32::MAX]);
+                let c = self.state.lock().peer_cred.as_ref().map_or([0, u32::MAX, u32::MAX], |p| p.ids);
                 return Ok(c.iter().flat_map(|w| w.to_ne_bytes()).collect());
             }
+            so::PEERGROUPS => {
+                let peer = self.state.lock().peer_cred.clone().ok_or(Errno::ENODATA)?;
+                return Ok(peer.groups.iter().flat_map(|g| g.to_ne_bytes()).collect());
+            }
+            so::PEERPIDFD => {
+                let peer = self.state.lock().peer_cred.clone().ok_or(Errno::ENODATA)?;
+                current().files().add(new_pidfd(peer.process)?, true)? as u32
+            }
+            so::PEEK_OFF => o.peek_off.load(Ordering::Relaxed) as u32,
+            so::PASSPIDFD => u32::from(o.pass_pidfd()),
             _ => return Err(Errno::ENOPROTOOPT),
         };
         Ok(v.to_ne_bytes().to_vec())

@@ -1,7 +1,7 @@
 //! Sending and receiving.
 
 use super::inbox::{How, Meta, Taken, bury};
-use super::{Phase, RCV, SEND, UnixSocket};
+use super::{Peer, Phase, RCV, SEND, UnixSocket};
 use super::{flight, names};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -18,11 +18,11 @@ const OVERHEAD: usize = 32;
 /// The most descriptors on one message (SCM_MAX_FD).
 const MAX_FDS: usize = 253;
 
-/// What SO_PEERCRED tells: effective ids.
-pub(super) fn peer_cred() -> [u32; 3] {
+/// What SO_PEERCRED and its like tell: effective ids.
+pub(super) fn peer_cred() -> Peer {
     let me = current();
     let c = me.cred();
-    [me.process.pid, c.euid, c.egid]
+    Peer { ids: [me.process.pid, c.euid, c.egid], groups: Arc::from(&c.groups[..]), process: me.process.clone() }
 }
 
 /// What goes with each message: real ids.
@@ -69,7 +69,7 @@ impl UnixSocket {
                 Control::Rights(f) => fds.extend(f),
                 Control::Credentials(c) => cred = Some(check_cred(c)?),
                 // Of another layer: not for this one (`__scm_send`).
-                Control::Other(..) => {}
+                Control::Other(..) | Control::Pidfd(_) => {}
             }
         }
         if fds.len() > MAX_FDS {
@@ -79,6 +79,7 @@ impl UnixSocket {
         flight::begin(&fds)?;
         let mut meta = Meta {
             cred: cred.unwrap_or_else(message_cred),
+            process: None,
             fds,
             from: None,
             limit: self.options.send_buf(),
@@ -97,6 +98,13 @@ impl UnixSocket {
             send_current(own_signal(sig::PIPE));
         }
         r
+    }
+
+    /// Who sends goes along where one of the two wants it (`unix_maybe_add_creds`).
+    fn sign(&self, peer: &UnixSocket, meta: &mut Meta) {
+        if meta.process.is_none() && (peer.options.pass_pidfd() || self.options.pass_pidfd()) {
+            meta.process = TREE.lock().process(meta.cred[0]);
+        }
     }
 
     fn send_stream(&self, file: &File, src: &mut IoBuf, flags: u32, named: bool, meta: &mut Meta) -> Result<usize> {
@@ -121,6 +129,7 @@ impl UnixSocket {
                 if self.is_shut(SEND) || peer.is_shut(RCV) {
                     return Some(Err(Errno::EPIPE));
                 }
+                self.sign(&peer, meta);
                 peer.inbox.push(src, meta)
             };
             let r = match step() {
@@ -173,6 +182,7 @@ impl UnixSocket {
                 let gone = self.kind == SOCK_DGRAM && peer.inbox.is_closed();
                 return Some(Err(if gone { Errno::ECONNREFUSED } else { Errno::EPIPE }));
             }
+            self.sign(&peer, meta);
             peer.inbox.push(src, meta)
         };
         let n = self.push_or_wait(&peer, nonblock, step)?;
@@ -224,8 +234,14 @@ impl UnixSocket {
         if self.connection() && !self.is_shut(RCV) && !matches!(self.state.lock().phase, Phase::Connected) {
             return Err(if self.kind == SOCK_STREAM { Errno::EINVAL } else { Errno::ENOTCONN });
         }
-        let how =
-            How { peek: flags & msg::PEEK != 0, record: self.kind != SOCK_STREAM, by_cred: self.options.pass_cred() };
+        let o = &self.options;
+        let peek = flags & msg::PEEK != 0;
+        let how = How {
+            peek,
+            skip: if peek { o.peek_from() } else { 0 },
+            record: self.kind != SOCK_STREAM,
+            by_cred: o.pass_cred() || o.pass_pidfd(),
+        };
         if !how.record && dst.left() == 0 {
             return Ok((0, RecvExtra::default()));
         }
@@ -249,6 +265,7 @@ impl UnixSocket {
             all.bytes += t.bytes;
             all.full += t.full;
             all.cred = all.cred.or(t.cred);
+            all.process = all.process.or(t.process);
             all.fds.extend(t.fds);
             all.from = t.from;
             let more = flags & msg::WAITALL != 0 && !how.record && !how.peek && n > 0 && !fds && dst.left() > 0;
@@ -256,6 +273,7 @@ impl UnixSocket {
                 break;
             }
         }
+        o.peeked(if how.peek { all.bytes } else { all.full }, !how.peek);
         Ok(self.finish(all, flags))
     }
 
@@ -278,6 +296,11 @@ impl UnixSocket {
         }
         if !t.fds.is_empty() {
             extra.control.push(Control::Rights(t.fds));
+        }
+        if let Some(p) = t.process
+            && self.options.pass_pidfd()
+        {
+            extra.control.push(Control::Pidfd(p));
         }
         (n, extra)
     }

@@ -201,13 +201,7 @@ fn new_cred(me: &Thread, program: &Program) -> (Cred, bool) {
     c.sgid = c.egid;
     c.fsuid = c.euid;
     c.fsgid = c.egid;
-    if c.euid == 0 || c.uid == 0 {
-        c.cap_permitted = c.cap_bounding | c.cap_inheritable;
-        c.cap_effective = if c.euid == 0 { c.cap_permitted } else { 0 };
-    } else {
-        c.cap_permitted = c.cap_ambient;
-        c.cap_effective = c.cap_ambient;
-    }
+    c.exec_caps();
     let secure = (c.euid, c.egid) != old || c.uid != c.euid || c.gid != c.egid;
     (c, secure)
 }

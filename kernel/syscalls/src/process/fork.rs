@@ -10,7 +10,6 @@ use core_::signal::{Action, SigHand, SigSet, sig};
 use core_::task::{Cap, Template, Thread, add_thread, new_process};
 use core_::uaccess::UserPtr;
 use core_::{Errno, Result, current};
-use host::sync::Once;
 use trap::thread::Kind;
 
 /// clone flags (`linux/sched.h`).
@@ -52,20 +51,12 @@ struct Request {
     set_tid: Option<u32>,
 }
 
-static NEW_PIDFD: Once<fn(Arc<core_::task::Process>) -> Arc<core_::file::File>> = Once::new();
-
-/// Sets what makes a pidfd (a module's business).
-pub fn on_pidfd(f: &'static fn(Arc<core_::task::Process>) -> Arc<core_::file::File>) {
-    NEW_PIDFD.set(f);
-}
-
 /// A new descriptor for `p`.
 ///
 /// # Errors
 /// `EMFILE`.
 pub(super) fn pidfd(p: Arc<core_::task::Process>) -> Result<i32> {
-    let make = NEW_PIDFD.get().ok_or(Errno::ENOSYS)?;
-    current().files().add(make(p), true)
+    current().files().add(core_::task::new_pidfd(p)?, true)
 }
 
 /// fork(2).
@@ -199,10 +190,6 @@ fn clone_(r: Request) -> Result<i64> {
     check(&r)?;
     let me = current();
     let vfork = r.flags & VM != 0 && r.flags & VFORK != 0 && r.flags & THREAD == 0;
-    if r.flags & THREAD == 0 && r.flags & VM != 0 && !vfork {
-        // A process that shares its parent's memory and runs at the same time (LinuxThreads).
-        return Err(counters::missing(56, Errno::EINVAL));
-    }
     if me.process.is_exiting() {
         return Err(Errno::ERESTARTNOINTR);
     }
@@ -344,8 +331,9 @@ fn start(me: &Thread, r: &Request, child: Arc<Thread>, vfork: bool) -> Result<i6
         trap::thread::free_slot(slot);
         return Ok(i64::from(done.pid));
     }
-    let made = if r.flags & THREAD != 0 {
-        counters::THREADS.add(1);
+    let made = if r.flags & (THREAD | VM) != 0 {
+        // A process that has its parent's memory is a thread of its parent's host process: only the guest kernel tells them apart.
+        if r.flags & THREAD != 0 { &counters::THREADS } else { &counters::FORKS }.add(1);
         trap::thread::spawn(Kind::Thread, slot, entry)
     } else {
         counters::FORKS.add(1);
