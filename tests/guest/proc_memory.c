@@ -160,11 +160,16 @@ static void mem(void) {
     SHOW(lseek(fd, 0, SEEK_END));
     close(fd);
 
+    int told[2];
+    char c;
+    CHECK(pipe(told) == 0);
     pid_t p = fork();
     if (p == 0) {
         at->value = 10;
+        write(told[1], "x", 1);
         for (;;) pause();
     }
+    CHECK(read(told[0], &c, 1) == 1);
     until_state(p, 'S');
     others("asleep", p, at);
     kill(p, SIGSTOP);
@@ -180,9 +185,10 @@ static void mem(void) {
     p = fork();
     if (p == 0) {
         at->value = 11;
+        write(told[1], "x", 1);
         for (;;) {}
     }
-    nap(20);
+    CHECK(read(told[0], &c, 1) == 1);
     others("running", p, at);
     kill(p, SIGKILL);
     waitpid(p, NULL, 0);
@@ -195,7 +201,7 @@ static void mem(void) {
         pthread_t t;
         at->value = 12;
         pthread_create(&t, NULL, spin, (void *)&stop);
-        char c;
+        write(told[1], "x", 1);
         read(pipes[0], &c, 1);
         printf("the child sees %ld\n", at->value);
         stop = 1;
@@ -203,6 +209,7 @@ static void mem(void) {
         fflush(stdout);
         _exit(0);
     }
+    CHECK(read(told[0], &c, 1) == 1);
     until_state(p, 'S');
     fflush(stdout);
     others("two threads", p, at);
