@@ -50,24 +50,24 @@ pub fn alloc(n: u64, near: Option<u64>) -> Result<Frames> {
 
 fn take(n: u64, near: Option<u64>) -> Result<Frames> {
     let mut p = FRAMES.lock();
-    // Continuing a run beats reuse: a file in one run is mapped and copied in one piece.
-    if let Some(at) = near
-        && let Some((first, len)) = p.fresh.take(n, Some(at))
-    {
-        if first == at || p.used.total() == 0 {
+    // Continuing a run beats all else: a file in one run is mapped and copied in one piece.
+    if let Some(first) = near {
+        if let Some(len) = p.used.take_at(n, first) {
+            return Ok(Frames { first, len, fresh: false });
+        }
+        if let Some(len) = p.fresh.take_at(n, first) {
             return Ok(Frames { first, len, fresh: true });
         }
-        p.fresh.insert(first, len);
     }
     if n <= 16
-        && let Some((first, len)) = p.used.take(n, None)
+        && let Some((first, len)) = p.used.take(n)
     {
         return Ok(Frames { first, len, fresh: false });
     }
-    if let Some((first, len)) = p.fresh.take(n, None) {
+    if let Some((first, len)) = p.fresh.take(n) {
         return Ok(Frames { first, len, fresh: true });
     }
-    let (first, len) = p.used.take(n, None).ok_or(Errno::ENOMEM)?;
+    let (first, len) = p.used.take(n).ok_or(Errno::ENOMEM)?;
     Ok(Frames { first, len, fresh: false })
 }
 

@@ -42,19 +42,18 @@ impl RangeSet {
         self.map.insert(start, len);
     }
 
-    /// Takes up to `n` numbers that follow each other: `near` on where they are free, else from the first range that
-    /// has `n`, else from the largest of the first few.
-    pub fn take(&mut self, n: u64, near: Option<u64>) -> Option<(u64, u64)> {
+    /// Takes up to `n` numbers from `at` on; how many, if `at` is there.
+    pub fn take_at(&mut self, n: u64, at: u64) -> Option<u64> {
+        let (&start, &len) = self.map.range(..=at).next_back().filter(|(s, l)| at < **s + **l)?;
+        let got = n.min(start + len - at);
+        self.cut(start, len, at, got);
+        Some(got)
+    }
+
+    /// Takes up to `n` numbers that follow each other: from the first range that has `n`, else from the largest of the first few.
+    pub fn take(&mut self, n: u64) -> Option<(u64, u64)> {
         if n == 0 {
             return None;
-        }
-        if let Some(at) = near
-            && let Some((&s, &l)) = self.map.range(..=at).next_back()
-            && at < s + l
-        {
-            let got = n.min(s + l - at);
-            self.cut(s, l, at, got);
-            return Some((at, got));
         }
         // A bounded search: fragmentation must not make an allocation slow.
         let (s, l) = {
@@ -125,17 +124,18 @@ mod tests {
         r.insert(20, 10);
         r.insert(10, 10);
         assert_eq!(r.total(), 30);
-        assert_eq!(r.take(30, None), Some((0, 30)));
-        assert_eq!(r.take(1, None), None);
+        assert_eq!(r.take(30), Some((0, 30)));
+        assert_eq!(r.take(1), None);
     }
 
     #[test]
     fn takes_near_and_splits() {
         let mut r = RangeSet::new();
         r.insert(0, 100);
-        assert_eq!(r.take(10, Some(50)), Some((50, 10)));
-        assert_eq!(r.take(60, None), Some((0, 50)));
-        assert_eq!(r.take(60, Some(95)), Some((95, 5)));
+        assert_eq!(r.take_at(10, 50), Some(10));
+        assert_eq!(r.take(60), Some((0, 50)));
+        assert_eq!(r.take_at(60, 95), Some(5));
+        assert_eq!(r.take_at(1, 50), None);
         assert_eq!(r.total(), 35);
         assert_eq!(r.pop(), Some((60, 35)));
         assert_eq!(r.total(), 0);

@@ -298,13 +298,15 @@ impl FileData {
         Ok((done as usize, off + done))
     }
 
-    /// Frames for up to `want` pages from `page` on, all of them holes; after the frame before them if possible.
+    /// Frames for up to `want` pages from `page` on, all of them holes; if possible those that follow the frame before them, or lead
+    /// up to the one after.
     fn new_frames(&self, page: u64, want: u64) -> Result<ram::Frames> {
         let (free, near) = {
             let st = self.state.lock();
-            let free = st.extents.next_data(page).map_or(want, |d| want.min(d - page));
-            let near = page.checked_sub(1).and_then(|p| st.extents.get(p, 1)).map(|r| r.frame + 1);
-            (free, near)
+            let next = st.extents.next_data(page).and_then(|d| st.extents.get(d, 1));
+            let free = next.map_or(want, |r| want.min(r.page - page));
+            let before = page.checked_sub(1).and_then(|p| st.extents.get(p, 1)).map(|r| r.frame + 1);
+            (free, before.or_else(|| next?.frame.checked_sub(next?.page - page)))
         };
         // An almost full file system gives what it has.
         let n = if self.quota.take_pages(free).is_ok() {
