@@ -132,9 +132,8 @@ impl Space {
     /// How far a heap that ends at `end` can grow: Linux keeps a page free between it and what lies above, and a guard gap below
     /// what grows down (mm/mmap.c, stack_guard_gap).
     fn heap_end(&self, end: u64) -> u64 {
-        const GUARD: u64 = 256 << 12;
         let Some((start, v)) = self.areas.touching(end, u64::MAX).next() else { return u64::MAX };
-        let guard = if self.image.grows_down(start, v) { GUARD } else { 0 };
+        let guard = if self.image.grows_down(start, v) { crate::exec::STACK_GAP } else { 0 };
         start.saturating_sub(guard + abi::layout::PAGE)
     }
 }
