@@ -15,7 +15,7 @@ static const struct {
     {"fpu", 1, 0, DX, 0, true}, {"sse2", 1, 0, DX, 26, true}, {"pni", 1, 0, CX, 0, true}, {"ssse3", 1, 0, CX, 9, true},
     {"cx16", 1, 0, CX, 13, true}, {"sse4_1", 1, 0, CX, 19, true}, {"sse4_2", 1, 0, CX, 20, true}, {"popcnt", 1, 0, CX, 23, true},
     {"movbe", 1, 0, CX, 22, true}, {"lahf_lm", 0x80000001, 0, CX, 0, true}, {"abm", 0x80000001, 0, CX, 5, true},
-    {"3dnowprefetch", 0x80000001, 0, CX, 8, true}, {"bmi1", 7, 0, BX, 3, true}, {"bmi2", 7, 0, BX, 8, true},
+    {"bmi1", 7, 0, BX, 3, true}, {"bmi2", 7, 0, BX, 8, true},
     {"clflushopt", 7, 0, BX, 23, true}, {"clwb", 7, 0, BX, 24, true}, {"avx", 1, 0, CX, 28, false}, {"fma", 1, 0, CX, 12, false},
     {"avx2", 7, 0, BX, 5, false}, {"avx512ifma", 7, 0, BX, 21, false}, {"gfni", 7, 0, CX, 8, false}, {"vaes", 7, 0, CX, 9, false},
     {"avx512_vnni", 7, 0, CX, 11, false}, {"avx512_bf16", 7, 1, AX, 5, false}, {"avx_vnni", 7, 1, AX, 4, false},
