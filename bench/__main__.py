@@ -17,7 +17,6 @@ from bench import peers
 from bench.work import MICRO, PATH, PROGRAMS, Work
 
 ROOT = Path(__file__).resolve().parent.parent
-ROUNDS = 5
 
 
 def build() -> Path:
@@ -105,7 +104,7 @@ def run_one(work: Work, folder: Path, vm: lodger.VM, others: dict[str, peers.Run
     guest: list[float] = []
     error = ""
     counted = vm.stats()
-    for _ in range(ROUNDS):
+    for _ in range(work.rounds):
         host.append(on_host(work, folder, []))
         try:
             guest.append(in_guest(work, vm))
