@@ -1,13 +1,14 @@
 """A host without syscall user dispatch: the seccomp filter diverts (docs/decisions/0009-seccomp-diverts.md)."""
 
+import errno
 import pathlib
 import subprocess
-import sys
 
 import pytest
 
 import lodger
 from lodger.errors import ConfigError
+from machine.sandbox import lodger_under
 from programs import CACHE, build
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
@@ -27,20 +28,7 @@ threads = [threading.Thread(target=lambda: [time.sleep(0.001) for _ in range(50)
 print(time.clock_gettime(time.CLOCK_PROCESS_CPUTIME_ID) > 0, subprocess.check_output(["echo", "child"]))
 """
 # What a sandbox around Lodger may do: prctl(PR_SET_SYSCALL_USER_DISPATCH) gives EINVAL, as on Linux before 5.11.
-WITHOUT_DISPATCH = """
-import ctypes, os, struct, sys
-def insn(code, jt, jf, k): return struct.pack("HBBI", code, jt, jf, k)
-program = b"".join([
-    insn(0x20, 0, 0, 0), insn(0x15, 0, 3, 157),
-    insn(0x20, 0, 0, 16), insn(0x15, 0, 1, 59),
-    insn(0x06, 0, 0, 0x00050000 | 22), insn(0x06, 0, 0, 0x7fff0000),
-])
-libc = ctypes.CDLL(None, use_errno=True)
-held = ctypes.create_string_buffer(program)
-assert libc.prctl(38, 1, 0, 0, 0) == 0
-assert libc.prctl(22, 2, struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(held)), 0, 0) == 0
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""
+WITHOUT_DISPATCH = [f"157/59:{errno.EINVAL}"]
 
 
 @pytest.fixture(params=MACHINES)
@@ -89,11 +77,7 @@ def test_keys_are_refused(kernel, monkeypatch):
 
 
 def test_chosen_where_the_host_has_nothing_else(kernel):
-    def lodger_there(*words):
-        argv = [sys.executable, "-c", WITHOUT_DISPATCH, "-m", "lodger", *words]
-        return subprocess.run(argv, capture_output=True, text=True, timeout=60)
-
-    done = lodger_there("run", "--guard", "none", "--", "sh", "-c", "echo $(uname) | tr a-z A-Z")
+    done = lodger_under(WITHOUT_DISPATCH, "run", "--guard", "none", "--", "sh", "-c", "echo $(uname) | tr a-z A-Z")
     assert (done.returncode, done.stdout, done.stderr) == (0, "LINUX\n", "")
-    done = lodger_there("doctor")
+    done = lodger_under(WITHOUT_DISPATCH, "doctor")
     assert done.returncode == 0 and "the seccomp filter diverts instead" in done.stdout, done

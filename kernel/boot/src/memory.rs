@@ -45,15 +45,15 @@ pub fn map_kernel(fd: i32) -> Result<()> {
     let shared = |from: u64, len: u64| map(from, len, PROT_RW, MAP_SHARED, fd, off(from));
     shared(layout::HEAP_BASE, layout::HEAP_END - layout::HEAP_BASE)?;
     shared(layout::SLOTS_BASE, layout::SLOT_SIZE * layout::MAX_SLOTS as u64)?;
-    shared(layout::TRUSTED_BASE, layout::THREAD_PAGE * layout::MAX_SLOTS as u64)?;
+    let pages = layout::THREAD_PAGE * layout::MAX_SLOTS as u64;
+    shared(layout::TRUSTED_BASE, pages)?;
     let table = layout::STUBS_END - layout::JUMP_TABLE;
     shared(layout::JUMP_ALIAS, table)?;
-    let open = layout::THREAD_PAGE * layout::MAX_SLOTS as u64;
-    map(layout::OPEN_BASE, open, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)?;
+    map(layout::OPEN_BASE, pages, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)?;
     // What rests in an open page does so for a few instructions, and a fork is not among them: without this the parent, too, would
     // pay for a copy of its page after each one.
     // SAFETY: boot only; nothing is in these pages yet.
-    Errno::from_ret(unsafe { syscall!(madvise, layout::OPEN_BASE, open, MADV_WIPEONFORK) })?;
+    Errno::from_ret(unsafe { syscall!(madvise, layout::OPEN_BASE, pages, MADV_WIPEONFORK) })?;
     map(layout::JUMP_TABLE, layout::JUMP_TABLE_SIZE, PROT_READ, MAP_SHARED, fd, off(layout::JUMP_ALIAS))?;
     map(layout::STUBS, layout::STUBS_SIZE, PROT_RX, MAP_SHARED, fd, off(layout::JUMP_ALIAS) + layout::JUMP_TABLE_SIZE)
 }

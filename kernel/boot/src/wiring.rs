@@ -173,13 +173,11 @@ impl ProcInfo for Processes {
     }
 
     fn anon_bytes(&self) -> u64 {
-        let mut all: Vec<Arc<core_::mm::Mm>> = Vec::new();
         let processes = core_::task::TREE.lock().all();
-        for p in processes {
-            // Of those that share their memory, once.
-            let mm = p.mm.lock().clone().filter(|mm| !all.iter().any(|known| Arc::ptr_eq(known, mm)));
-            all.extend(mm);
-        }
+        let mut all: Vec<Arc<core_::mm::Mm>> = processes.iter().filter_map(|p| p.mm.lock().clone()).collect();
+        // Of those that share their memory, once.
+        all.sort_unstable_by_key(Arc::as_ptr);
+        all.dedup_by(|a, b| Arc::ptr_eq(a, b));
         // Not even the caller's own is measured: sysinfo(2) is called by programs that sort.
         all.iter().map(|mm| mm.resident(false).own * 4096).sum()
     }

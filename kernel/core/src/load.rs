@@ -49,10 +49,17 @@ pub fn up_ns() -> u64 {
 /// processors were busy since somebody last asked. An idle machine has 0, one busy thread 1; but never more than there are processors.
 #[must_use]
 pub fn averages() -> [u64; 3] {
-    let (now, used) = (up_ns(), used());
+    let now = up_ns();
+    let due = |l: &Load| now.saturating_sub(l.until_ns) / SAMPLE_NS;
+    let last = *LOAD.lock();
+    if due(&last) == 0 {
+        // Before anything is asked of the processes: sysinfo(2) is called by programs that sort.
+        return last.averages;
+    }
+    let used = used();
     let used_us = used.utime_us + used.stime_us;
     let mut load = LOAD.lock();
-    let samples = now.saturating_sub(load.until_ns) / SAMPLE_NS;
+    let samples = due(&load);
     if samples > 0 {
         let busy_ns = used_us.saturating_sub(load.used_us) * 1000;
         let active = (u128::from(busy_ns) * u128::from(ONE) / u128::from(now - load.until_ns)) as u64;

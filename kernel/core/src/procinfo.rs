@@ -143,7 +143,7 @@ pub fn system<T>(f: impl FnOnce(&System) -> T) -> T {
     }
 }
 
-/// Changes it (sethostname(2)).
-pub fn update_system(f: impl FnOnce(&mut System)) {
-    f(SYSTEM.lock().get_or_insert_with(System::default));
+/// Changes the machine's name (sethostname(2), /proc/sys/kernel/hostname): of the first 64 bytes.
+pub fn set_hostname(name: &[u8]) {
+    SYSTEM.lock().get_or_insert_with(System::default).hostname = name[..name.len().min(64)].to_vec();
 }

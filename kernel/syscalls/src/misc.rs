@@ -4,7 +4,7 @@ use crate::Args;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core_::io::{IoBuf, Way};
-use core_::task::{Cap, Process, Rlimit, TREE, rlimit};
+use core_::task::{Cap, Process, Rlimit, TREE, rlimit, secure};
 use core_::uaccess::{self, UserPtr};
 use core_::{Errno, Mutex, Result, counters, current, log};
 
@@ -18,7 +18,7 @@ pub(crate) static CPUS: AtomicU32 = AtomicU32::new(1);
 
 /// Tells the machine's name and number of processors.
 pub fn set_machine(hostname: &[u8], cpus: u32) {
-    set_hostname(hostname);
+    core_::procinfo::set_hostname(hostname);
     set_name(&DOMAINNAME, b"(none)");
     CPUS.store(cpus, Ordering::Relaxed);
 }
@@ -28,11 +28,6 @@ fn set_name(to: &Mutex<[u8; 65]>, name: &[u8]) {
     h.fill(0);
     let n = name.len().min(64);
     h[..n].copy_from_slice(&name[..n]);
-}
-
-/// The name that /proc/sys/kernel/hostname shows and changes, too.
-fn set_hostname(name: &[u8]) {
-    core_::procinfo::update_system(|s| s.hostname = name[..name.len().min(64)].to_vec());
 }
 
 /// uname(2).
@@ -64,7 +59,7 @@ fn new_name(a: &Args) -> Result<alloc::vec::Vec<u8>> {
 
 /// sethostname(2).
 pub fn sethostname(a: &Args) -> Result<i64> {
-    set_hostname(&new_name(a)?);
+    core_::procinfo::set_hostname(&new_name(a)?);
     Ok(0)
 }
 
@@ -273,7 +268,7 @@ pub fn prctl(a: &Args) -> Result<i64> {
             Ok(0)
         }
         // PR_GET/SET_KEEPCAPS
-        7 => Ok(i64::from(me.cred().securebits >> 4 & 1)),
+        7 => Ok(i64::from(me.cred().securebits & secure::KEEP_CAPS != 0)),
         8 if a.u64(1) <= 1 => crate::cred::set_keep_caps(a.u64(1) == 1),
         // PR_GET_TIMING, PR_SET_TIMING: there is the statistical kind only
         13 => Ok(0),

@@ -208,11 +208,11 @@ impl Charge {
     #[must_use]
     pub fn new(uid: u32, limit: usize) -> Option<Charge> {
         let mut all = QUEUED.lock();
-        let n = all.entry(uid).or_insert(0);
-        if *n >= limit {
+        let n = all.get(&uid).copied().unwrap_or(0);
+        if n >= limit {
             return None;
         }
-        *n += 1;
+        all.insert(uid, n + 1);
         Some(Charge(uid))
     }
 

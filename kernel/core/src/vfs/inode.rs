@@ -270,12 +270,12 @@ pub trait Inode: Send + Sync + Any {
         Err(Errno::EPERM)
     }
 
-    /// A file without a name (O_TMPFILE). File systems that others are stacked on make any type.
     /// What RENAME_WHITEOUT leaves at the old name, which it gets by `link`. Not every file system can.
     fn whiteout(&self, new: &New) -> Result<Arc<dyn Inode>> {
         Err(Errno::EINVAL)
     }
 
+    /// A file without a name (O_TMPFILE). File systems that others are stacked on make any type.
     fn tmpfile(&self, new: &New) -> Result<Arc<dyn Inode>> {
         Err(Errno::EOPNOTSUPP)
     }

@@ -54,7 +54,7 @@ fn set_hostname(text: &[u8]) -> Result<()> {
     if name.len() > 64 {
         return Err(Errno::EINVAL);
     }
-    procinfo::update_system(|s| s.hostname = name.to_vec());
+    procinfo::set_hostname(name);
     Ok(())
 }
 
